@@ -1,0 +1,197 @@
+//! Asymmetric fences: one side pays almost nothing, the other pays for both.
+//!
+//! Two threads that each write one word and then read the other's need a full
+//! fence between write and read on *both* sides, or both reads may miss. If
+//! one side does this a million times for every time the other does, its fence
+//! can be moved: the rare side asks the kernel to execute a full fence on
+//! every CPU that currently runs a thread of the process, and the frequent side
+//! keeps only its program order.
+//!
+//! What the pair guarantees: if a [`light`](AsymmetricFence::light) call of
+//! one thread and a [`heavy`](AsymmetricFence::heavy) call of another are both
+//! taken as full fences, one of the two comes first, and everything before the
+//! first is visible to everything after the second.
+//!
+//! The idea is old (`sys_membarrier` by Mathieu Desnoyers, folly's
+//! `asymmetric_thread_fence`, C++ proposal P1202); the call is
+//! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)` of Linux 4.14.
+
+use std::sync::atomic::compiler_fence;
+
+use crate::Unsupported;
+use crate::primitive::sync::{Ordering, fence};
+
+/// A pair of fences, one for each side. Which pair is a type parameter of the
+/// strategy, so that the fast path never branches on it.
+pub trait AsymmetricFence: Send + Sync + 'static {
+    /// What the heavy side is called in records.
+    const NAME: &'static str;
+
+    /// Whether this machine has it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] says why not.
+    fn supported() -> Result<(), Unsupported>;
+
+    /// The frequent side.
+    fn light();
+
+    /// The rare side.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel refuses what it granted before, since going on without
+    /// the fence would be unsafe.
+    fn heavy();
+}
+
+/// A compiler fence against a `membarrier` system call.
+///
+/// Under loom, which knows neither, both sides are full fences.
+#[derive(Clone, Copy, Debug)]
+pub struct Membarrier;
+
+impl AsymmetricFence for Membarrier {
+    const NAME: &'static str = "membarrier";
+
+    fn supported() -> Result<(), Unsupported> {
+        membarrier_status()
+    }
+
+    #[inline(always)]
+    fn light() {
+        if cfg!(loom) {
+            fence(Ordering::SeqCst);
+        } else {
+            // Ordering: SeqCst for the compiler alone; `heavy` of another
+            // thread turns it into a fence of this CPU.
+            compiler_fence(Ordering::SeqCst);
+        }
+    }
+
+    fn heavy() {
+        if cfg!(loom) {
+            fence(Ordering::SeqCst);
+        } else {
+            os::heavy();
+        }
+    }
+}
+
+/// A full fence on both sides: works everywhere, costs where it hurts.
+#[derive(Clone, Copy, Debug)]
+pub struct FullFence;
+
+impl AsymmetricFence for FullFence {
+    const NAME: &'static str = "full fence";
+
+    fn supported() -> Result<(), Unsupported> {
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn light() {
+        // Ordering: SeqCst pairs with the fence in `heavy` of other threads.
+        fence(Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn heavy() {
+        // Ordering: SeqCst pairs with the fence in `light` of other threads.
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// Whether the process may use `membarrier`; registers it on the first call.
+///
+/// Call it before threads are started: registering while several run costs a
+/// grace period of the kernel, milliseconds.
+///
+/// # Errors
+///
+/// [`Unsupported`] with the kernel's reason: too old, forbidden by a filter, or
+/// no Linux at all.
+pub fn membarrier_status() -> Result<(), Unsupported> {
+    if cfg!(loom) {
+        return Ok(());
+    }
+    os::status()
+}
+
+#[cfg(target_os = "linux")]
+mod os {
+    use std::io;
+    use std::sync::OnceLock;
+
+    use crate::Unsupported;
+
+    // Of the kernel's `enum membarrier_cmd`, which never changes.
+    const QUERY: libc::c_int = 0;
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
+        // SAFETY: the call takes plain numbers and touches no memory of ours.
+        let result = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(result)
+        }
+    }
+
+    pub(super) fn status() -> Result<(), Unsupported> {
+        static STATUS: OnceLock<Result<(), Unsupported>> = OnceLock::new();
+        STATUS
+            .get_or_init(|| {
+                let offered = membarrier(QUERY).map_err(|error| {
+                    Unsupported::because(format!("the kernel refuses membarrier: {error}"))
+                })?;
+                if offered & libc::c_long::from(PRIVATE_EXPEDITED) == 0 {
+                    return Err(Unsupported::because(
+                        "the kernel's membarrier lacks PRIVATE_EXPEDITED (Linux 4.14)",
+                    ));
+                }
+                membarrier(REGISTER_PRIVATE_EXPEDITED).map_err(|error| {
+                    Unsupported::because(format!(
+                        "the kernel refuses to register membarrier: {error}"
+                    ))
+                })?;
+                Ok(())
+            })
+            .clone()
+    }
+
+    pub(super) fn heavy() {
+        if let Err(error) = membarrier(PRIVATE_EXPEDITED) {
+            panic!("membarrier worked before and fails now: {error}");
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod os {
+    use crate::Unsupported;
+
+    pub(super) fn status() -> Result<(), Unsupported> {
+        Err(Unsupported::because("membarrier exists on Linux only"))
+    }
+
+    pub(super) fn heavy() {
+        unreachable!("nothing attaches where membarrier is unsupported");
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heavy_works_where_supported() {
+        if Membarrier::supported().is_ok() {
+            Membarrier::heavy();
+        }
+        FullFence::heavy();
+    }
+}
