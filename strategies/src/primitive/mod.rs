@@ -1,0 +1,14 @@
+//! What the strategies are made of: waiting, claiming the right to detach,
+//! lists of threads.
+//!
+//! Everything here takes its atomics and locks from [`sync`], so that the
+//! model checker loom can run the very code that ships.
+
+pub(crate) mod attachment;
+pub(crate) mod bell;
+pub(crate) mod futex;
+#[cfg(not(loom))]
+pub(crate) mod parcel;
+pub(crate) mod patience;
+pub(crate) mod roster;
+pub(crate) mod sync;

@@ -1,0 +1,61 @@
+//! Atomics and locks: the standard library's, or loom's under `--cfg loom`.
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::{Condvar, Mutex, MutexGuard},
+};
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    hint::spin_loop,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::{Condvar, Mutex, MutexGuard},
+};
+
+pub(crate) use std::sync::atomic::Ordering;
+
+/// How often a waiter looks again before it goes to sleep. With a look and a
+/// pause at some 20 ns this is a few microseconds, about the price of going
+/// to sleep and being woken, so spinning at most doubles the cost of a wait.
+/// loom explores every iteration, so there it is as low as it can be.
+pub(crate) const SPINS: u32 = if cfg!(loom) { 0 } else { 200 };
+
+/// Locks, and goes on if another thread panicked while it held the lock: none
+/// of the locks here guards data that a panic could leave half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Declares a `static` of the process, or of one execution under loom.
+macro_rules! process_wide {
+    ($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;) => {
+        #[cfg(not(loom))]
+        $(#[$meta])*
+        static $name: $type = $value;
+
+        #[cfg(loom)]
+        loom::lazy_static! {
+            $(#[$meta])*
+            static ref $name: $type = $value;
+        }
+    };
+}
+pub(crate) use process_wide;
+
+/// A `const` constructor, except under loom, whose types have none.
+macro_rules! const_new {
+    ($(#[$meta:meta])* $visibility:vis fn new() -> Self $body:block) => {
+        #[cfg(not(loom))]
+        $(#[$meta])*
+        $visibility const fn new() -> Self $body
+
+        #[cfg(loom)]
+        $(#[$meta])*
+        $visibility fn new() -> Self $body
+    };
+}
+pub(crate) use const_new;
