@@ -1,0 +1,292 @@
+//! A dying flag and a word per thread that says "inside", with membarrier as
+//! the cross-call: the reply's idea for threads that can be preempted.
+//!
+//! # The scheme
+//!
+//! ```text
+//! acquire   section is odd (one more than it was)      my own word
+//!           light fence
+//!           if the device is dying: fail
+//! release   section is even again (one more)
+//! detach    dying = true
+//!           heavy fence
+//!           for every thread: wait until its section was seen even, or changed
+//!           reclaim the softc
+//! ```
+//!
+//! # Why it is safe
+//!
+//! The word and the flag are the two sides of store buffering, and the pair of
+//! fences settles it: a thread that found the device alive has its word odd in
+//! sight of the detacher. A word that is even, or another odd number than the
+//! first one seen, belongs to a thread that has left the section it was in; if
+//! it is in a new one, that began after the heavy fence and so found the flag.
+//! Leaving is a store-release that the detacher's look acquires.
+//!
+//! Membarrier alone would not do, although it interrupts every CPU as the
+//! cross-call did: a preempted thread is not running, so nobody interrupts it,
+//! and yet it is in the middle of its section. In a kernel that cannot be
+//! preempted this case does not exist. Hence the word.
+//!
+//! # Costs
+//!
+//! Acquire and release: two stores to the thread's own line and a load of the
+//! flag. Detach: one heavy fence, a pass over all threads, and the wait, which
+//! is for *every* holder of *any* device of this strategy, since the word does
+//! not say which device its thread is in. Memory: a flag per device.
+//!
+//! # What it forbids
+//!
+//! A guard belongs to its thread. A holder may sleep, but all detaches wait
+//! for it. Signal handlers must keep out. A guard that is leaked stalls every
+//! later detach.
+//!
+//! Comes from: the reply's first two paragraphs; FreeBSD's
+//! `vfs_op_thread_enter()` and the readers of liburcu's membarrier flavour.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::Duration;
+
+use crate::platform::{AsymmetricFence, Membarrier};
+use crate::points::{Point, Points, Undisturbed};
+use crate::primitive::attachment::Attachment;
+use crate::primitive::bell::Bell;
+use crate::primitive::patience::Patience;
+use crate::primitive::roster::{Member, Roster};
+use crate::primitive::sync::{AtomicBool, AtomicU64, Ordering, process_wide};
+use crate::{
+    Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
+    Unsupported, WaitsFor,
+};
+
+process_wide! {
+    static THREADS: Roster<Section> = Roster::new();
+}
+
+process_wide! {
+    /// Where detachers wait for threads to leave their section.
+    static LEFT: Bell = Bell::new();
+}
+
+/// Odd while the thread is inside any device.
+#[derive(Debug, Default)]
+struct Section(AtomicU64);
+
+impl Section {
+    fn look(&self) -> u64 {
+        // Ordering: Acquire pairs with the Release in `Registration::leave`.
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A thread's section and how deep it is inside.
+#[derive(Debug)]
+pub struct Registration {
+    /// `None` only while being dropped.
+    section: Option<Member<Section>>,
+    depth: Cell<usize>,
+}
+
+impl Registration {
+    #[inline(always)]
+    fn step(&self, store: Ordering) {
+        if let Some(section) = &self.section {
+            // Ordering: Relaxed; the only writer reads its own last store.
+            let now = section.0.load(Ordering::Relaxed);
+            // Ordering: the caller's, explained there.
+            section.0.store(now.wrapping_add(1), store);
+        }
+    }
+
+    #[inline(always)]
+    fn enter(&self) {
+        if self.depth.get() == 0 {
+            // Ordering: Relaxed; the light fence that follows orders it before
+            // the test of the flag.
+            self.step(Ordering::Relaxed);
+        }
+        self.depth.set(self.depth.get() + 1);
+    }
+
+    #[inline(always)]
+    fn leave(&self) {
+        self.depth.set(self.depth.get() - 1);
+        if self.depth.get() == 0 {
+            // Ordering: Release pairs with the Acquire in `Section::look`.
+            self.step(Ordering::Release);
+            Membarrier::light();
+            LEFT.ring_if_awaited();
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // With a leaked guard the section stays odd for ever, as it must, and
+        // no other thread may get it.
+        if self.depth.get() == 0
+            && let Some(section) = self.section.take()
+        {
+            THREADS.leave(section);
+        }
+    }
+}
+
+/// A device with a dying flag; see the [module](self).
+#[derive(Debug)]
+pub struct DyingMembarrier<S, P = Undisturbed> {
+    dying: AtomicBool,
+    /// Heavy fences issued, for the records.
+    fences: AtomicU64,
+    attachment: Attachment<S>,
+    _points: PhantomData<P>,
+}
+
+impl<S, P: Points> DyingMembarrier<S, P> {
+    fn heavy(&self) {
+        Membarrier::heavy();
+        // Ordering: Relaxed; statistics.
+        self.fences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+        let tenure = self.attachment.claim(patience)?;
+        // Ordering: Relaxed; the heavy fence orders it before the looks at the
+        // sections and pairs with the light fence in `acquire`.
+        self.dying.store(true, Ordering::Relaxed);
+        P::at(Point::Closed);
+        self.heavy();
+        P::at(Point::Fenced);
+        for section in THREADS.iter() {
+            let seen = section.look();
+            P::at(Point::Summing);
+            let outside = || {
+                let now = section.look();
+                now.is_multiple_of(2) || now != seen
+            };
+            if !outside() && !LEFT.wait(patience, None, || self.heavy(), outside) {
+                return Err(DetachError::StillHeld);
+            }
+        }
+        P::at(Point::Drained);
+        // SAFETY: every thread was seen outside, or in another section than
+        // the one it was in at the heavy fence; see the module.
+        Ok(unsafe { tenure.take() })
+    }
+}
+
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
+    type Softc = S;
+    type Registration = Registration;
+    type Guard<'g> = Guard<'g, S, P>;
+
+    const PROPERTIES: Properties = Properties {
+        id: "dying-membarrier",
+        summary: "dying flag, in-section word per thread, membarrier as the cross-call",
+        origin: "reply on tech-kern, 2010; FreeBSD vfs_op_thread_enter",
+        reclaim: Reclaim::AfterHolders,
+        waits_for: WaitsFor::EveryDevice,
+        late_arrival: LateArrival::Refused,
+        holder_may_sleep: true,
+        release_elsewhere: false,
+        nesting: true,
+        signal_handlers: false,
+        reopens: false,
+        fast_path: FastPath {
+            locked: Count::Exactly(0),
+            fences: 0,
+            shared_writes: false,
+        },
+        memory: Memory {
+            fixed: size_of::<DyingMembarrier<()>>(),
+            per_cpu: 0,
+            per_thread: 0,
+        },
+    };
+
+    fn supported() -> Result<(), Unsupported> {
+        Membarrier::supported()
+    }
+
+    fn register() -> Result<Registration, Unsupported> {
+        Membarrier::supported()?;
+        Ok(Registration {
+            section: Some(THREADS.join()),
+            depth: Cell::new(0),
+        })
+    }
+
+    fn attach(softc: S) -> Result<Self, Unsupported> {
+        Membarrier::supported()?;
+        Ok(DyingMembarrier {
+            dying: AtomicBool::new(false),
+            fences: AtomicU64::new(0),
+            attachment: Attachment::new(softc),
+            _points: PhantomData,
+        })
+    }
+
+    #[inline]
+    fn acquire<'g>(&'g self, registration: &'g Registration) -> Result<Guard<'g, S, P>, Detached> {
+        P::at(Point::BeforeEnter);
+        registration.enter();
+        // Every way out, that of a refusal included, is through its drop.
+        let guard = Guard {
+            device: self,
+            registration,
+        };
+        Membarrier::light();
+        P::at(Point::Entered);
+        // Ordering: Relaxed; the light fence orders it after the enter and
+        // pairs with the heavy fence in `detach_within`.
+        if self.dying.load(Ordering::Relaxed) {
+            P::at(Point::Refused);
+            return Err(Detached);
+        }
+        P::at(Point::Admitted);
+        Ok(guard)
+    }
+
+    fn detach(&self, _: &mut Registration) -> Result<S, Detached> {
+        // Without a time limit "still held" cannot be the answer.
+        self.detach_within(Patience::FOREVER).map_err(|_| Detached)
+    }
+
+    fn detach_timeout(&self, _: &mut Registration, patience: Duration) -> Result<S, DetachError> {
+        self.detach_within(Patience::of(patience))
+    }
+
+    fn mechanisms(&self) -> Vec<(&'static str, u64)> {
+        // Ordering: Relaxed; statistics.
+        vec![(Membarrier::NAME, self.fences.load(Ordering::Relaxed))]
+    }
+}
+
+/// Proof of being inside a [`DyingMembarrier`].
+#[derive(Debug)]
+pub struct Guard<'g, S, P: Points = Undisturbed> {
+    device: &'g DyingMembarrier<S, P>,
+    registration: &'g Registration,
+}
+
+impl<S, P: Points> Deref for Guard<'_, S, P> {
+    type Target = S;
+
+    #[inline]
+    fn deref(&self) -> &S {
+        // SAFETY: the section is odd and the flag was found unset after that,
+        // so the detacher waits for the section.
+        unsafe { self.device.attachment.softc() }
+    }
+}
+
+impl<S, P: Points> Drop for Guard<'_, S, P> {
+    #[inline]
+    fn drop(&mut self) {
+        P::at(Point::BeforeLeave);
+        self.registration.leave();
+        P::at(Point::Left);
+    }
+}

@@ -1,0 +1,113 @@
+//! Ways to kick every thread out of an object before it is reclaimed, behind
+//! one trait.
+//!
+//! Threads enter and leave an object all the time; one day it must go: a device
+//! is unplugged, a plug-in unloaded, a configuration exchanged. Whoever takes it
+//! away has to turn newcomers away, wait until everybody inside has left, and
+//! only then reclaim it. This crate has eleven ways to do that, from a
+//! reference count to per-CPU turnstiles without a single locked instruction.
+//! Which one to take depends on how often threads enter, how quickly the object
+//! has to go, and what its holders do while they are inside; the rest of the
+//! suite exists to measure just that.
+//!
+//! # Example: unplugging a device that threads are using
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use std::thread;
+//! use std::time::Duration;
+//!
+//! use detach_strategies::{DeviceRef, Refcount, Unsupported};
+//!
+//! /// The driver's state, gone once the device is detached.
+//! struct Softc {
+//!     packets: AtomicU64,
+//! }
+//!
+//! // `Turnstile` where the machine has restartable sequences; see
+//! // `DeviceRef::supported`.
+//! type Device = Refcount<Softc>;
+//!
+//! fn main() -> Result<(), Unsupported> {
+//!     let device = Device::attach(Softc {
+//!         packets: AtomicU64::new(0),
+//!     })?;
+//!
+//!     let softc = thread::scope(|scope| -> Result<Softc, Unsupported> {
+//!         for _ in 0..2 {
+//!             scope.spawn(|| -> Result<(), Unsupported> {
+//!                 let mut me = Device::register()?;
+//!                 // Transmit until somebody pulls the plug.
+//!                 loop {
+//!                     let Ok(softc) = device.acquire(&me) else {
+//!                         return Ok(());
+//!                     };
+//!                     softc.packets.fetch_add(1, Ordering::Relaxed);
+//!                     drop(softc);
+//!                     Device::safe_point(&mut me);
+//!                 }
+//!             });
+//!         }
+//!         let mut me = Device::register()?;
+//!         thread::sleep(Duration::from_millis(1));
+//!         Ok(device.detach(&mut me).expect("nobody else detaches it"))
+//!     })?;
+//!
+//!     // Nobody is inside any more: the softc is ours alone.
+//!     println!("{} packets", softc.packets.into_inner());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where to look
+//!
+//! - [`DeviceRef`] is the contract; [`Reopen`] adds changing one's mind.
+//! - [`turnstile`], [`dying_xcall`], [`dying_membarrier`] and [`refcount`] are
+//!   this crate's own; [`epoch`], [`mod@rwlock`], [`arc_swap`] and [`mod@seqlock`]
+//!   put a library behind the same contract, and [`unprotected`] is the floor.
+//!   Each module begins with the algorithm in prose: how it works, why it is
+//!   safe, what it costs, what it forbids, where it comes from.
+//! - [`Properties`] says the same as data.
+//! - [`platform`] has the primitives: the asymmetric fence, restartable
+//!   sequences, the topology of the machine.
+//! - [`registry`] lists the strategies.
+
+mod contract;
+pub mod platform;
+pub mod points;
+mod primitive;
+mod properties;
+
+#[cfg(not(loom))]
+pub mod arc_swap;
+pub mod dying_membarrier;
+pub mod dying_xcall;
+#[cfg(not(loom))]
+pub mod epoch;
+pub mod refcount;
+#[cfg(not(loom))]
+pub mod registry;
+#[cfg(not(loom))]
+pub mod rwlock;
+#[cfg(not(loom))]
+pub mod seqlock;
+pub mod turnstile;
+#[cfg(not(loom))]
+pub mod unprotected;
+
+pub use contract::{Closed, DetachError, Detached, DeviceRef, Reopen, Unsupported};
+pub use properties::{Count, FastPath, LateArrival, Memory, Properties, Reclaim, WaitsFor};
+
+#[cfg(not(loom))]
+#[doc(inline)]
+pub use {
+    arc_swap::ArcSwap, epoch::Epoch, rwlock::Rwlock, seqlock::Seqlock, turnstile::Turnstile,
+    unprotected::Unprotected,
+};
+#[doc(inline)]
+pub use {
+    dying_membarrier::DyingMembarrier,
+    dying_xcall::DyingXcall,
+    refcount::Refcount,
+    turnstile::{TurnstileFenced, TurnstileSlots},
+};

@@ -1,0 +1,496 @@
+//! Turnstiles and a gate: David Young's scheme of August 2010, made sound.
+//!
+//! # The scheme
+//!
+//! Young wanted to let drivers in and out of their softc without a locked
+//! memory transaction, and proposed on NetBSD's tech-kern list to count, on
+//! each CPU, the threads that enter and those that leave. He called the
+//! counters *turnstiles*: they only increase. Behind the turnstile stands a
+//! *gate*. It is open until someone wants to reclaim the softc:
+//!
+//! ```text
+//! acquire   if the gate is not open: wait or fail
+//!           entered[here] += 1
+//!           light fence
+//!           if the gate is open: inside
+//!           else: left[here] += 1, and wait or fail
+//!
+//! release   left[here] += 1
+//!
+//! detach    close the gate
+//!           heavy fence
+//!           seal the gate, wake those who wait at it
+//!           until balanced:
+//!               L = sum of left over all lanes       all leaves first,
+//!               E = sum of entered over all lanes    then all enters
+//!               balanced if L == E
+//!           reclaim the softc
+//! ```
+//!
+//! # Why it is safe
+//!
+//! The mail gives no fence and no order of the sums. Both are needed.
+//!
+//! *The fence.* A reader writes its turnstile and then reads the gate; the
+//! detacher writes the gate and then reads the turnstiles. Processors, x86
+//! included, let both reads overtake the writes: the reader sees an open gate,
+//! the detacher sees nobody. The heavy fence acts as a full fence at some
+//! moment in the program order of every thread. If a thread found the gate
+//! open, it did so before that moment, as afterwards it can only find it
+//! closed; so its enter came before that moment too, and the detacher counts
+//! it. **Nobody is inside uncounted.** A thread that was interrupted between
+//! enter and test is counted as well, although it will turn back: that costs
+//! time, not safety.
+//!
+//! *The order of the sums.* They are no snapshot: threads go on entering,
+//! finding the gate shut, and leaving. Take the enters first, and this happens:
+//! a holder is counted (E = 1); a latecomer enters, uncounted, and leaves; its
+//! leave is counted (L = 1). The sums agree while the holder is inside. Take
+//! the leaves first, and let t be a moment between the two passes. Every leave
+//! in L was made before t, and so was its enter, which the second pass
+//! therefore finds: a leave is a store-release, its count a load-acquire, so
+//! who sees the leave sees the enter, whatever CPU it was made on. Counters
+//! never decrease, so E is at least the number of enters by t, that at least
+//! the number of leaves by t, and that at least L. If E == L all are equal:
+//! **at t nobody was inside**, and nobody has got in since. What holders did
+//! happened before the reclaim, by the same pairs of release and acquire.
+//!
+//! Adding up `entered - left` lane by lane in one pass is unsafe for the same
+//! reason, and so is reading leave and enter of each lane together as soon as a
+//! holder may leave through another lane than it came by.
+//!
+//! *What else could go wrong.* A latecomer that knows the device touches its
+//! gate and its turnstile long after the balance; both live in the handle,
+//! which the latecomer keeps alive. A detacher that sleeps could miss the last
+//! leave; see the `bell` module, where leaving and looking for a sleeper meet
+//! the same fence again. And latecomers that keep trying could keep the sums
+//! apart for ever, if they went through the turnstile each time; they test the
+//! gate before, so each thread unbalances the sums at most once after the gate
+//! was shut. The counters are of 64 bits and wrap around, and since only
+//! differences matter, wrapping does no harm.
+//!
+//! # Three forms
+//!
+//! | form | lane | light fence | heavy fence |
+//! |---|---|---|---|
+//! | [`Turnstile`] | CPU, incremented in a restartable sequence | compiler | membarrier |
+//! | [`TurnstileSlots`] | thread, plain stores | compiler | membarrier |
+//! | [`TurnstileFenced`] | thread, plain stores | full fence | full fence |
+//!
+//! The fenced form has no fence in release. Its detacher may therefore miss
+//! the ring of the last holder to leave, and looks again every millisecond
+//! instead; NetBSD's psref(9) does the same.
+//!
+//! # Costs
+//!
+//! Acquire and release: two increments of a line that no other CPU writes, two
+//! loads of the gate and one of the bell, which nobody writes as long as nobody
+//! detaches. Detach: one heavy fence, two passes over the lanes, and the wait.
+//! Memory: 16 bytes per device and lane.
+//!
+//! # What it forbids
+//!
+//! Little: holders may sleep, migrate, nest, and (by CPU) hand their guard to
+//! another thread or acquire in a signal handler, except while the gate is
+//! merely closed, when acquiring may block. With [`Reopen::close`], a holder
+//! that acquires again waits at the gate for the closer, and the closer for the
+//! holder, until patience runs out.
+
+mod area;
+#[cfg(not(loom))]
+mod cpus;
+mod gate;
+mod lanes;
+mod slots;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+#[cfg(not(loom))]
+pub use cpus::{CpuLanes, CpuRegistration};
+pub use lanes::Lanes;
+pub use slots::{SlotLanes, SlotRegistration};
+
+use crate::platform::{AsymmetricFence, FullFence, Membarrier};
+use crate::points::{Point, Points, Undisturbed};
+use crate::primitive::attachment::{Attachment, Tenure};
+use crate::primitive::bell::Bell;
+use crate::primitive::patience::Patience;
+use crate::primitive::sync::{AtomicU64, Ordering};
+use crate::{
+    Closed, Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties,
+    Reclaim, Reopen, Unsupported, WaitsFor,
+};
+use gate::Gate;
+
+/// Turnstiles by CPU, incremented in restartable sequences: the mail's scheme.
+#[cfg(not(loom))]
+pub type Turnstile<S, P = Undisturbed> = Device<S, PerCpu, P>;
+
+/// Turnstiles by thread: where restartable sequences are missing.
+pub type TurnstileSlots<S, P = Undisturbed> = Device<S, PerThread, P>;
+
+/// Turnstiles by thread with a full fence in acquire: where membarrier is
+/// missing too.
+pub type TurnstileFenced<S, P = Undisturbed> = Device<S, PerThreadFenced, P>;
+
+/// One of the three forms.
+pub trait Form: Send + Sync + 'static {
+    /// What the turnstiles are numbered by.
+    type Lanes: Lanes;
+    /// How acquire and detach see each other.
+    type Fence: AsymmetricFence;
+    /// How long a detacher sleeps before it looks again, where a release may
+    /// fail to notice that somebody sleeps.
+    const NAP: Option<Duration>;
+    /// What the form can and cannot do.
+    const PROPERTIES: Properties;
+}
+
+/// The form of [`Turnstile`].
+#[cfg(not(loom))]
+#[derive(Clone, Copy, Debug)]
+pub struct PerCpu;
+
+#[cfg(not(loom))]
+impl Form for PerCpu {
+    type Lanes = CpuLanes;
+    type Fence = Membarrier;
+    const NAP: Option<Duration> = None;
+    const PROPERTIES: Properties = Properties {
+        id: "turnstile",
+        summary: "per-CPU counts of enters and leaves behind a gate; rseq, membarrier",
+        release_elsewhere: true,
+        signal_handlers: true,
+        memory: Memory {
+            fixed: OVERHEAD,
+            per_cpu: size_of::<area::Counters>(),
+            per_thread: 0,
+        },
+        ..PerThread::PROPERTIES
+    };
+}
+
+/// The form of [`TurnstileSlots`].
+#[derive(Clone, Copy, Debug)]
+pub struct PerThread;
+
+impl Form for PerThread {
+    type Lanes = SlotLanes;
+    type Fence = Membarrier;
+    const NAP: Option<Duration> = None;
+    const PROPERTIES: Properties = Properties {
+        id: "turnstile-slots",
+        summary: "per-thread counts of enters and leaves behind a gate; membarrier",
+        origin: "D. Young, tech-kern, 2010-08-16",
+        reclaim: Reclaim::AfterHolders,
+        waits_for: WaitsFor::ThisDevice,
+        late_arrival: LateArrival::WaitsThenRefused,
+        holder_may_sleep: true,
+        release_elsewhere: false,
+        nesting: true,
+        signal_handlers: false,
+        reopens: true,
+        fast_path: FastPath {
+            locked: Count::Exactly(0),
+            fences: 0,
+            shared_writes: false,
+        },
+        memory: Memory {
+            fixed: OVERHEAD,
+            per_cpu: 0,
+            per_thread: size_of::<area::Counters>(),
+        },
+    };
+}
+
+/// The form of [`TurnstileFenced`].
+#[derive(Clone, Copy, Debug)]
+pub struct PerThreadFenced;
+
+impl Form for PerThreadFenced {
+    type Lanes = SlotLanes;
+    type Fence = FullFence;
+    const NAP: Option<Duration> = Some(Duration::from_millis(1));
+    const PROPERTIES: Properties = Properties {
+        id: "turnstile-fenced",
+        summary: "per-thread counts of enters and leaves behind a gate; a full fence in acquire",
+        fast_path: FastPath {
+            locked: Count::Exactly(0),
+            fences: 1,
+            shared_writes: false,
+        },
+        ..PerThread::PROPERTIES
+    };
+}
+
+/// What a device occupies besides its softc and its column.
+const OVERHEAD: usize = size_of::<Device<(), PerThread, Undisturbed>>();
+
+/// A device behind turnstiles and a gate; see the [module](self).
+pub struct Device<S, F: Form, P = Undisturbed> {
+    gate: Gate,
+    lanes: F::Lanes,
+    drained: Bell,
+    /// Heavy fences issued, for the records.
+    fences: AtomicU64,
+    attachment: Attachment<S>,
+    _type: PhantomData<(F, P)>,
+}
+
+impl<S, F: Form, P> fmt::Debug for Device<S, F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device")
+            .field("form", &F::PROPERTIES.id)
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, F: Form, P: Points> Device<S, F, P> {
+    /// Whether nobody is inside. Only after the gate was shut and a heavy
+    /// fence has followed.
+    fn balanced(&self) -> bool {
+        // The order is the point; see the module.
+        let left = self.lanes.left();
+        P::at(Point::Summing);
+        let entered = self.lanes.entered();
+        left == entered
+    }
+
+    fn heavy(&self) {
+        F::Fence::heavy();
+        // Ordering: Relaxed; statistics.
+        self.fences.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until nobody is inside, or patience runs out; tells which.
+    fn drain(&self, patience: Patience) -> bool {
+        self.drained
+            .wait(patience, F::NAP, || self.heavy(), || self.balanced())
+    }
+
+    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+        let tenure = self.attachment.claim(patience)?;
+        if !self.gate.is_sealed() {
+            self.gate.close();
+            P::at(Point::Closed);
+            self.heavy();
+            P::at(Point::Fenced);
+            self.gate.seal();
+        }
+        if !self.drain(patience) {
+            return Err(DetachError::StillHeld);
+        }
+        P::at(Point::Drained);
+        // SAFETY: the gate is sealed and the sums agreed after the heavy
+        // fence, so no holder is left and none can come; counting the leaves
+        // acquired what holders did. See the module.
+        Ok(unsafe { tenure.take() })
+    }
+}
+
+impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P> {
+    type Softc = S;
+    type Registration = <F::Lanes as Lanes>::Registration;
+    type Guard<'g> = Guard<'g, S, F, P>;
+
+    const PROPERTIES: Properties = F::PROPERTIES;
+
+    fn supported() -> Result<(), Unsupported> {
+        F::Fence::supported()?;
+        F::Lanes::supported()
+    }
+
+    fn register() -> Result<Self::Registration, Unsupported> {
+        F::Fence::supported()?;
+        F::Lanes::register()
+    }
+
+    fn attach(softc: S) -> Result<Self, Unsupported> {
+        F::Fence::supported()?;
+        Ok(Device {
+            gate: Gate::new(),
+            lanes: F::Lanes::install()?,
+            drained: Bell::new(),
+            fences: AtomicU64::new(0),
+            attachment: Attachment::new(softc),
+            _type: PhantomData,
+        })
+    }
+
+    #[inline]
+    fn acquire<'g>(
+        &'g self,
+        registration: &'g Self::Registration,
+    ) -> Result<Guard<'g, S, F, P>, Detached> {
+        loop {
+            P::at(Point::BeforeEnter);
+            if self.gate.is_open() {
+                self.lanes.enter(registration);
+                // From here on the turnstile counts us, and every way out,
+                // that of a refusal included, is through the guard's drop.
+                let guard = Guard {
+                    device: self,
+                    registration,
+                };
+                F::Fence::light();
+                P::at(Point::Entered);
+                if self.gate.is_open() {
+                    P::at(Point::Admitted);
+                    return Ok(guard);
+                }
+                P::at(Point::Refused);
+            }
+            self.gate.wait()?;
+        }
+    }
+
+    fn detach(&self, _registration: &mut Self::Registration) -> Result<S, Detached> {
+        // Without a time limit "still held" cannot be the answer.
+        self.detach_within(Patience::FOREVER).map_err(|_| Detached)
+    }
+
+    fn detach_timeout(
+        &self,
+        _registration: &mut Self::Registration,
+        patience: Duration,
+    ) -> Result<S, DetachError> {
+        self.detach_within(Patience::of(patience))
+    }
+
+    fn mechanisms(&self) -> Vec<(&'static str, u64)> {
+        let mut mechanisms = self.lanes.counted();
+        // Ordering: Relaxed; statistics.
+        mechanisms.push((F::Fence::NAME, self.fences.load(Ordering::Relaxed)));
+        mechanisms
+    }
+}
+
+impl<S: Send + Sync + 'static, F: Form, P: Points> Reopen for Device<S, F, P> {
+    type Closed<'c> = ClosedDevice<'c, S, F, P>;
+
+    fn close(
+        &self,
+        _registration: &mut Self::Registration,
+        patience: Duration,
+    ) -> Result<ClosedDevice<'_, S, F, P>, DetachError> {
+        let patience = Patience::of(patience);
+        let tenure = self.attachment.claim(patience)?;
+        if self.gate.is_sealed() {
+            return Err(DetachError::Detached);
+        }
+        self.gate.close();
+        P::at(Point::Closed);
+        self.heavy();
+        P::at(Point::Fenced);
+        if !self.drain(patience) {
+            self.gate.reopen();
+            return Err(DetachError::StillHeld);
+        }
+        P::at(Point::Drained);
+        Ok(ClosedDevice {
+            device: self,
+            tenure: Some(tenure),
+        })
+    }
+}
+
+/// Proof of being inside a [`Device`].
+pub struct Guard<'g, S, F: Form, P = Undisturbed>
+where
+    P: Points,
+{
+    device: &'g Device<S, F, P>,
+    registration: &'g <F::Lanes as Lanes>::Registration,
+}
+
+impl<S, F: Form, P: Points> fmt::Debug for Guard<'_, S, F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Guard").field(self.device).finish()
+    }
+}
+
+impl<S, F: Form, P: Points> Deref for Guard<'_, S, F, P> {
+    type Target = S;
+
+    #[inline]
+    fn deref(&self) -> &S {
+        // SAFETY: a guard that the caller got to see found the gate open after
+        // it was counted, so the balance waits for it; see the module.
+        unsafe { self.device.attachment.softc() }
+    }
+}
+
+impl<S, F: Form, P: Points> Drop for Guard<'_, S, F, P> {
+    #[inline]
+    fn drop(&mut self) {
+        P::at(Point::BeforeLeave);
+        self.device.lanes.leave(self.registration);
+        if F::NAP.is_none() {
+            F::Fence::light();
+        }
+        P::at(Point::Left);
+        self.device.drained.ring_if_awaited();
+    }
+}
+
+/// A [`Device`] that is closed and empty.
+pub struct ClosedDevice<'c, S, F: Form, P = Undisturbed>
+where
+    P: Points,
+{
+    device: &'c Device<S, F, P>,
+    /// `None` only while being dropped.
+    tenure: Option<Tenure<'c, S>>,
+}
+
+impl<S, F: Form, P: Points> fmt::Debug for ClosedDevice<'_, S, F, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClosedDevice").field(self.device).finish()
+    }
+}
+
+impl<S, F: Form, P: Points> Deref for ClosedDevice<'_, S, F, P> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        // SAFETY: the claim is held, so nobody takes it or changes it.
+        unsafe { self.device.attachment.softc() }
+    }
+}
+
+impl<S, F: Form, P: Points> DerefMut for ClosedDevice<'_, S, F, P> {
+    fn deref_mut(&mut self) -> &mut S {
+        let tenure = self.tenure.as_mut().expect("held until dropped");
+        // SAFETY: nobody is inside and the gate is closed, so this is the only
+        // way to the softc.
+        unsafe { tenure.softc_mut() }
+    }
+}
+
+impl<S: Send + Sync + 'static, F: Form, P: Points> Closed for ClosedDevice<'_, S, F, P> {
+    type Softc = S;
+
+    fn reopen(self) {
+        drop(self);
+    }
+
+    fn detach(mut self) -> S {
+        self.device.gate.seal();
+        let tenure = self.tenure.take().expect("held until dropped");
+        // SAFETY: nobody is inside, and the gate went from closed to sealed.
+        unsafe { tenure.take() }
+    }
+}
+
+impl<S, F: Form, P: Points> Drop for ClosedDevice<'_, S, F, P> {
+    fn drop(&mut self) {
+        if self.tenure.is_some() {
+            // Before the claim goes, so that the next claimant finds it open.
+            self.device.gate.reopen();
+        }
+    }
+}
