@@ -84,20 +84,18 @@ impl Section {
 /// A thread's section and how deep it is inside.
 #[derive(Debug)]
 pub struct Registration {
-    /// `None` only while being dropped.
-    section: Option<Member<Section>>,
+    section: Member<Section>,
     depth: Cell<usize>,
 }
 
 impl Registration {
     #[inline(always)]
     fn step(&self, store: Ordering) {
-        if let Some(section) = &self.section {
-            // Ordering: Relaxed; the only writer reads its own last store.
-            let now = section.0.load(Ordering::Relaxed);
-            // Ordering: the caller's, explained there.
-            section.0.store(now.wrapping_add(1), store);
-        }
+        let section = &self.section.0;
+        // Ordering: Relaxed; the only writer reads its own last store.
+        let now = section.load(Ordering::Relaxed);
+        // Ordering: the caller's, explained there.
+        section.store(now.wrapping_add(1), store);
     }
 
     #[inline(always)]
@@ -126,10 +124,8 @@ impl Drop for Registration {
     fn drop(&mut self) {
         // With a leaked guard the section stays odd for ever, as it must, and
         // no other thread may get it.
-        if self.depth.get() == 0
-            && let Some(section) = self.section.take()
-        {
-            THREADS.leave(section);
+        if self.depth.get() == 0 {
+            THREADS.leave(self.section);
         }
     }
 }
@@ -213,7 +209,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
     fn register() -> Result<Registration, Unsupported> {
         Membarrier::supported()?;
         Ok(Registration {
-            section: Some(THREADS.join()),
+            section: THREADS.join(),
             depth: Cell::new(0),
         })
     }
@@ -242,7 +238,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
         // Ordering: Relaxed; the light fence orders it after the enter and
         // pairs with the heavy fence in `detach_within`.
         if self.dying.load(Ordering::Relaxed) {
-            P::at(Point::Refused);
+            turn_back(guard);
             return Err(Detached);
         }
         P::at(Point::Admitted);
@@ -262,6 +258,14 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
         // Ordering: Relaxed; statistics.
         vec![(Membarrier::NAME, self.fences.load(Ordering::Relaxed))]
     }
+}
+
+/// A latecomer leaves. Out of line, to keep the fast path short.
+#[cold]
+#[inline(never)]
+fn turn_back<S, P: Points>(guard: Guard<'_, S, P>) {
+    P::at(Point::Refused);
+    drop(guard);
 }
 
 /// Proof of being inside a [`DyingMembarrier`].

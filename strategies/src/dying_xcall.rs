@@ -110,6 +110,7 @@ impl VirtualCpu {
     }
 
     #[cold]
+    #[inline(never)]
     fn answer(&self, asked: u64) {
         // The NOP itself runs here.
         // Ordering: Release pairs with the Acquire in `has_answered`: what was
@@ -194,8 +195,7 @@ fn cross_call<P: Points>(patience: Patience) -> bool {
 /// except inside [`DeviceRef::offline`] and [`DeviceRef::detach`].
 #[derive(Debug)]
 pub struct Registration {
-    /// `None` only while being dropped.
-    cpu: Option<Member<VirtualCpu>>,
+    cpu: Member<VirtualCpu>,
     /// The thread's copy of `VirtualCpu::answered`.
     answered: Cell<u64>,
 }
@@ -206,14 +206,10 @@ impl Registration {
         struct Online<'r>(&'r Registration);
         impl Drop for Online<'_> {
             fn drop(&mut self) {
-                if let Some(cpu) = &self.0.cpu {
-                    cpu.go_online(&self.0.answered);
-                }
+                self.0.cpu.go_online(&self.0.answered);
             }
         }
-        if let Some(cpu) = &self.cpu {
-            cpu.go_offline(&self.answered);
-        }
+        self.cpu.go_offline(&self.answered);
         let _online = Online(self);
         blocked()
     }
@@ -221,10 +217,8 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if let Some(cpu) = self.cpu.take() {
-            cpu.go_offline(&self.answered);
-            CPUS.leave(cpu);
-        }
+        self.cpu.go_offline(&self.answered);
+        CPUS.leave(self.cpu);
     }
 }
 
@@ -299,10 +293,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
         // Ordering: Relaxed; the roster's lock orders the owners.
         let answered = Cell::new(cpu.answered.load(Ordering::Relaxed));
         cpu.go_online(&answered);
-        Ok(Registration {
-            cpu: Some(cpu),
-            answered,
-        })
+        Ok(Registration { cpu, answered })
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
@@ -346,9 +337,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
 
     #[inline]
     fn safe_point(registration: &mut Registration) {
-        if let Some(cpu) = &registration.cpu {
-            cpu.run_pending(&registration.answered);
-        }
+        registration.cpu.run_pending(&registration.answered);
     }
 
     fn offline<R>(registration: &mut Registration, blocked: impl FnOnce() -> R) -> R {

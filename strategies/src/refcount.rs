@@ -71,6 +71,7 @@ pub struct Registration {
 }
 
 impl<S, P: Points> Refcount<S, P> {
+    #[inline]
     fn leave(&self) {
         P::at(Point::BeforeLeave);
         // Ordering: Release pairs with the Acquire in `detach_within`.
@@ -82,6 +83,14 @@ impl<S, P: Points> Refcount<S, P> {
     }
 
     #[cold]
+    #[inline(never)]
+    fn turn_back(&self) {
+        P::at(Point::Refused);
+        self.leave();
+    }
+
+    #[cold]
+    #[inline(never)]
     fn wake(&self) {
         // Ordering: SeqCst pairs with the fence that the waiter hands to the
         // bell: either it finds the count at zero, or this finds it waiting.
@@ -171,8 +180,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
         let before = self.word.fetch_add(1, Ordering::Relaxed);
         P::at(Point::Entered);
         if before & DYING != 0 {
-            P::at(Point::Refused);
-            self.leave();
+            self.turn_back();
             return Err(Detached);
         }
         P::at(Point::Admitted);

@@ -68,8 +68,10 @@ impl Bell {
             // includes a ring also shows what led to it.
             let rings = self.rings.load(Ordering::Acquire);
             // Ordering: Relaxed; ordered before `ready` by `heavy`, which
-            // pairs with the light fence before `ring_if_awaited`.
-            self.awaited.store(true, Ordering::Relaxed);
+            // pairs with the light fence before `ring_if_awaited`. An exchange
+            // like that in `ring`, so that each change of the word follows on
+            // the one before it.
+            self.awaited.swap(true, Ordering::Relaxed);
             heavy();
             if ready() {
                 return true;
@@ -97,6 +99,7 @@ impl Bell {
     }
 
     #[cold]
+    #[inline(never)]
     fn ring(&self) {
         // Ordering: Relaxed; only its atomicity matters: of several releasers
         // one rings. The others' leaves are seen by a waiter that wakes and

@@ -31,9 +31,17 @@ unsafe impl<T: Sync> Sync for Record<T> {}
 // SAFETY: `next` points to records that live for ever, on no thread's behalf.
 unsafe impl<T: Send> Send for Record<T> {}
 
-/// A thread's hold on its record.
+/// A thread's hold on its record, for giving back once.
 #[derive(Debug)]
 pub(crate) struct Member<T: 'static>(&'static Record<T>);
+
+impl<T> Clone for Member<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Member<T> {}
 
 impl<T> Deref for Member<T> {
     type Target = T;

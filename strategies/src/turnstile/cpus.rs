@@ -41,6 +41,23 @@ impl CpuLanes {
             .map(|cpu| unsafe { self.column.lane(cpu) })
             .chain([&self.fallback])
     }
+
+    // Out of line, so that the fast path is free of locked instructions to the
+    // eye as well.
+    #[cold]
+    #[inline(never)]
+    fn enter_by_fallback(&self) {
+        // Ordering: Relaxed; as with the plain increment, the light fence that
+        // follows orders it before the test of the gate.
+        self.fallback.entered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn leave_by_fallback(&self) {
+        // Ordering: Release pairs with the Acquire in `left`.
+        self.fallback.left.fetch_add(1, Ordering::Release);
+    }
 }
 
 impl Lanes for CpuLanes {
@@ -76,9 +93,7 @@ impl Lanes for CpuLanes {
                 .increment::<SHIFT, ENTERED>(self.column.first())
         };
         if counted.is_err() {
-            // Ordering: Relaxed; as with the plain increment, the light fence
-            // that follows orders it before the test of the gate.
-            self.fallback.entered.fetch_add(1, Ordering::Relaxed);
+            self.enter_by_fallback();
         }
     }
 
@@ -93,8 +108,7 @@ impl Lanes for CpuLanes {
                 .increment::<SHIFT, LEFT>(self.column.first())
         };
         if counted.is_err() {
-            // Ordering: Release pairs with the Acquire in `left`.
-            self.fallback.left.fetch_add(1, Ordering::Release);
+            self.leave_by_fallback();
         }
     }
 

@@ -45,6 +45,7 @@ impl Gate {
 
     /// Waits at the gate while it is closed. `Ok` means that it is open again.
     #[cold]
+    #[inline(never)]
     pub(super) fn wait(&self) -> Result<(), Detached> {
         let mut spins = 0;
         loop {

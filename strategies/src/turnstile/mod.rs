@@ -342,7 +342,7 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P>
                     P::at(Point::Admitted);
                     return Ok(guard);
                 }
-                P::at(Point::Refused);
+                turn_back(guard);
             }
             self.gate.wait()?;
         }
@@ -396,6 +396,14 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> Reopen for Device<S, F, P> {
             tenure: Some(tenure),
         })
     }
+}
+
+/// A latecomer leaves. Out of line, to keep the fast path short.
+#[cold]
+#[inline(never)]
+fn turn_back<S, F: Form, P: Points>(guard: Guard<'_, S, F, P>) {
+    P::at(Point::Refused);
+    drop(guard);
 }
 
 /// Proof of being inside a [`Device`].
