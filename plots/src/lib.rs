@@ -37,6 +37,7 @@ mod error;
 mod figures;
 mod fonts;
 mod frame;
+mod geometry;
 mod page;
 pub mod readme;
 mod report;
@@ -47,6 +48,6 @@ pub mod table;
 
 pub use data::run_id;
 pub use error::PlotError;
-pub use fonts::{FAMILY, register_fonts};
-pub use report::draw;
+pub use fonts::FAMILY;
+pub use report::{Drawing, draw, drawings};
 pub use style::{Rgb, Shape, Style, known_ids, style_of};

@@ -1,0 +1,378 @@
+//! What a reader sees in the figures, taken from the SVG documents: nothing
+//! cut off, nothing written over something else, nothing left unsaid.
+
+mod common;
+
+use std::sync::LazyLock;
+
+use common::page::{Page, Text};
+use common::{Invented, unsupported};
+use detach_plots::drawings;
+use detach_results::{Outcome, Recorded};
+
+fn figures(recorded: &Recorded) -> Figures {
+    let drawings = drawings(recorded).expect("figures");
+    drawings
+        .iter()
+        .map(|drawing| (drawing.name, Page::read(&drawing.svg)))
+        .collect()
+}
+
+fn figure(recorded: &Recorded, name: &str) -> Page {
+    let found = figures(recorded)
+        .into_iter()
+        .find(|(found, _)| *found == name);
+    found.unwrap_or_else(|| panic!("no figure {name}")).1
+}
+
+fn pick<'a>(figures: &'a Figures, name: &str) -> &'a Page {
+    let found = figures.iter().find(|(found, _)| *found == name);
+    &found.expect(name).1
+}
+
+/// Every text is on the paper, and none lies on another.
+fn assert_sound(name: &str, page: &Page) {
+    for text in &page.texts {
+        assert!(
+            text.left >= 0.0
+                && text.top >= 0.0
+                && text.right <= page.width
+                && text.bottom <= page.height,
+            "{name}: cut off: {text:?} on {} x {}",
+            page.width,
+            page.height
+        );
+    }
+    for (index, a) in page.texts.iter().enumerate() {
+        for b in &page.texts[index + 1..] {
+            assert!(!a.overlaps(b), "{name}: {a:?} overlaps {b:?}");
+        }
+    }
+}
+
+type Figures = Vec<(&'static str, Page)>;
+
+/// Runs of many kinds, each with its figures; the first is the default one.
+static DRAWN: LazyLock<Vec<(&'static str, Recorded, Figures)>> = LazyLock::new(|| {
+    let draw = |(world, recorded)| {
+        let figures = figures(&recorded);
+        (world, recorded, figures)
+    };
+    worlds().into_iter().map(draw).collect()
+});
+
+fn worlds() -> Vec<(&'static str, Recorded)> {
+    let many = Invented {
+        threads: vec![1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+        cpus: 256,
+        cpu_model: "Invented CPU with a name so long that it takes more than one line of a figure, \
+                    2 sockets @ 2.40GHz, no measurement",
+        blocks: 2,
+        ..Invented::default()
+    };
+    let odd = Invented {
+        threads: vec![1, 3, 5, 6, 7, 12, 95, 96],
+        cpus: 96,
+        blocks: 2,
+        ..Invented::default()
+    };
+    let lone_count = Invented {
+        threads: vec![1],
+        ..Invented::default()
+    };
+    let lone_strategy = Invented {
+        strategies: vec!["turnstile"],
+        ..Invented::default()
+    };
+    let lone_point = Invented {
+        strategies: vec!["epoch"],
+        threads: vec![1],
+        cpus: 1,
+        ..Invented::default()
+    };
+    vec![
+        ("two CPUs", Invented::default().recorded()),
+        ("256 CPUs", many.recorded()),
+        ("odd counts", odd.recorded()),
+        ("one count", lone_count.recorded()),
+        ("one strategy", lone_strategy.recorded()),
+        ("one point", lone_point.recorded()),
+    ]
+}
+
+#[test]
+fn nothing_is_cut_off_and_no_text_lies_on_another() {
+    for (world, _, figures) in &*DRAWN {
+        assert_eq!(figures.len(), 7, "{world}");
+        for (name, page) in figures {
+            assert_sound(&format!("{world}, {name}"), page);
+        }
+    }
+}
+
+#[test]
+fn every_title_names_machine_and_date() {
+    for (world, recorded, figures) in &*DRAWN {
+        let machine = &recorded.run.machine;
+        for (name, page) in figures {
+            let words = page.all_words();
+            assert!(
+                words.contains(machine.cpu_model.as_str()),
+                "{world}, {name}: {words}"
+            );
+            assert!(words.contains("2026-11-23"), "{world}, {name}: {words}");
+            let cpus = machine.allowed_cpus.len();
+            assert!(words.contains(&format!("{cpus} CPU")), "{world}, {name}");
+        }
+    }
+}
+
+#[test]
+fn every_strategy_and_every_count_is_labelled() {
+    let figure = |name| pick(&DRAWN[0].2, name);
+    for (name, page) in &DRAWN[0].2 {
+        for strategy in detach_plots::known_ids() {
+            assert!(page.has(strategy), "{name}: {strategy}");
+        }
+    }
+    for name in ["cost", "throughput", "cost-private", "throughput-private"] {
+        let page = figure(name);
+        for count in ["1", "2", "4"] {
+            assert!(page.has(count), "{name}: {count}");
+        }
+    }
+    // The detacher of the invented runs shares its CPU from two workers on.
+    let page = figure("detach");
+    for count in ["0", "1", "2*", "4*"] {
+        let panels = page.texts.iter().filter(|text| text.words == count);
+        assert_eq!(panels.count(), 11, "{count}");
+    }
+}
+
+#[test]
+fn axes_have_units_and_the_labels_of_whole_decades() {
+    let figure = |name| pick(&DRAWN[0].2, name);
+    let cost = figure("cost");
+    assert!(cost.has("nanoseconds per acquire + release"));
+    for label in ["0.1", "1", "10", "100", "1000"] {
+        assert!(cost.has(label), "{label}");
+    }
+    let throughput = figure("throughput");
+    assert!(throughput.has("operations per second, all workers together"));
+    for label in ["10 M", "100 M", "1 G", "10 G"] {
+        assert!(throughput.has(label), "{label}");
+    }
+    let tradeoff = figure("tradeoff");
+    for label in [
+        "0.1 ns", "1 ns", "10 ns", "100 ns", "1 µs", "10 µs", "100 µs",
+    ] {
+        assert!(tradeoff.has(label), "{label}");
+    }
+}
+
+#[test]
+fn values_are_drawn_where_the_axes_say() {
+    // One strategy at one worker: its marker is the only disc of its colour
+    // inside the plot, and the labels of the decades frame it.
+    let recorded = Invented {
+        strategies: vec!["turnstile"],
+        threads: vec![1],
+        blocks: 2,
+        ..Invented::default()
+    }
+    .recorded();
+    let median = recorded
+        .measurements
+        .iter()
+        .find_map(|measurement| match &measurement.outcome {
+            Outcome::Cost(cost) if measurement.scenario == "fast_path" => {
+                Some(cost.ns_per_op.median)
+            }
+            _ => None,
+        })
+        .expect("a cost");
+    let drawings = drawings(&recorded).expect("figures");
+    let cost = drawings
+        .iter()
+        .find(|drawing| drawing.name == "cost")
+        .expect("cost");
+    let page = Page::read(&cost.svg);
+    let height = |words: &str| -> f64 {
+        // Of the two texts "1", that of the value axis is further left.
+        let texts = page.texts.iter().filter(|text| text.words == words);
+        let text = texts
+            .min_by(|a, b| a.left.total_cmp(&b.left))
+            .expect("label");
+        f64::midpoint(text.top, text.bottom)
+    };
+    let (one, ten) = (height("1"), height("10"));
+    let expected = one + median.log10() * (ten - one);
+
+    let document = roxmltree::Document::parse(&cost.svg).expect("xml");
+    let heights: Vec<f64> = document
+        .descendants()
+        .filter(|node| node.has_tag_name("circle"))
+        .map(|node| node.attribute("cy").expect("cy").parse().expect("number"))
+        .collect();
+    assert!(
+        heights.iter().any(|height| (height - expected).abs() < 4.0),
+        "{heights:?}, expected {expected}"
+    );
+}
+
+#[test]
+fn the_tradeoff_names_its_worker_count_and_whom_it_leaves_out() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "refcount", "seqlock"],
+        ..Invented::default()
+    }
+    .recorded();
+    recorded.measurements.retain(|measurement| {
+        measurement.strategy != "seqlock" || measurement.scenario != "detach"
+    });
+    let page = figure(&recorded, "tradeoff");
+    let words = page.all_words();
+    // Two CPUs: with two workers the detacher has none of its own.
+    assert!(words.contains("The trade-off at 1 worker:"), "{words}");
+    assert!(words.contains("no detach was measured: seqlock"), "{words}");
+    assert!(!page.has("seqlock"));
+
+    let large = Invented {
+        strategies: vec!["turnstile"],
+        threads: vec![1, 128, 256, 512],
+        cpus: 256,
+        ..Invented::default()
+    };
+    let words = figure(&large.recorded(), "tradeoff").all_words();
+    assert!(words.contains("The trade-off at 128 workers:"), "{words}");
+}
+
+#[test]
+fn strategies_at_one_spot_keep_their_names_apart() {
+    let mut recorded = Invented::default().recorded();
+    let model = recorded.measurements.clone();
+    for measurement in &mut recorded.measurements {
+        let same = |other: &&detach_results::Measurement| {
+            other.strategy == "refcount"
+                && other.scenario == measurement.scenario
+                && other.threads == measurement.threads
+        };
+        let outcome = &model.iter().find(same).expect("refcount").outcome;
+        measurement.outcome = outcome.clone();
+    }
+    for (name, page) in figures(&recorded) {
+        assert_sound(name, &page);
+        for strategy in detach_plots::known_ids() {
+            assert!(page.has(strategy), "{name}: {strategy}");
+        }
+    }
+}
+
+#[test]
+fn what_is_special_is_said() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "rwlock"],
+        ..Invented::default()
+    }
+    .recorded();
+    let reason = "the kernel has no <such> system call";
+    recorded
+        .measurements
+        .push(unsupported("epoch", "fast_path", reason));
+    recorded.run.complete = false;
+    let figures = figures(&recorded);
+    for (name, page) in &figures {
+        let words = page.all_words();
+        assert!(
+            words.contains(&format!("Could not run here: epoch ({reason})")),
+            "{name}"
+        );
+        assert!(words.contains("incomplete run"), "{name}");
+        assert!(!page.has("epoch"), "{name}");
+    }
+    let words = pick(&figures, "cost").all_words();
+    assert!(words.contains("Hollow markers: oversubscribed"), "{words}");
+    assert!(words.contains("shaded: more workers than CPUs"), "{words}");
+    assert!(words.contains("Ringed markers"), "{words}");
+
+    let calm = Invented {
+        strategies: vec!["turnstile"],
+        threads: vec![1, 2],
+        ..Invented::default()
+    };
+    let words = figure(&calm.recorded(), "cost").all_words();
+    for absent in ["Hollow", "Ringed", "shaded", "Could not run"] {
+        assert!(!words.contains(absent), "{words}");
+    }
+}
+
+#[test]
+fn ideal_scaling_is_drawn_where_it_can_be() {
+    assert!(pick(&DRAWN[0].2, "throughput").has("ideal scaling"));
+    let without = Invented {
+        strategies: vec!["turnstile", "refcount"],
+        ..Invented::default()
+    };
+    let page = figure(&without.recorded(), "throughput");
+    assert!(!page.has("ideal scaling"));
+    assert!(page.all_words().contains("No line of ideal scaling"));
+}
+
+#[test]
+fn many_unsupported_strategies_enlarge_the_paper() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile"],
+        ..Invented::default()
+    }
+    .recorded();
+    let before = figure(&recorded, "cost").height;
+    for number in 0..40 {
+        let strategy = format!("strategy-{number}");
+        let reason = "a reason that is told at some length so that it takes room";
+        recorded
+            .measurements
+            .push(unsupported(&strategy, "fast_path", reason));
+    }
+    let page = figure(&recorded, "cost");
+    assert_sound("cost", &page);
+    assert!(page.height > before);
+    assert!(page.all_words().contains("strategy-39"));
+}
+
+#[test]
+fn figures_without_measurements_are_left_out() {
+    let run = || {
+        let strategies = vec!["turnstile", "refcount"];
+        let invented = Invented {
+            strategies,
+            ..Invented::default()
+        };
+        invented.recorded()
+    };
+    let mut recorded = run();
+    recorded
+        .measurements
+        .retain(|measurement| measurement.scenario == "fast_path");
+    let names: Vec<&str> = figures(&recorded).iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["cost", "throughput"]);
+
+    let mut recorded = run();
+    recorded
+        .measurements
+        .retain(|measurement| measurement.scenario == "detach");
+    let names: Vec<&str> = figures(&recorded).iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["detach", "phases"]);
+}
+
+#[test]
+fn the_check_of_overlap_can_fail() {
+    let text = |left: f64| Text {
+        words: String::new(),
+        left,
+        right: left + 10.0,
+        top: 0.0,
+        bottom: 10.0,
+    };
+    assert!(text(0.0).overlaps(&text(9.0)));
+    assert!(!text(0.0).overlaps(&text(10.0)));
+}

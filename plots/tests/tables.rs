@@ -1,0 +1,193 @@
+//! The summary as text and in Markdown, against known answers, and the table
+//! of a document.
+
+mod common;
+
+use common::{Invented, unsupported};
+use detach_plots::readme::{self, ReadmeError};
+use detach_plots::{run_id, table};
+use detach_results::{Outcome, Recorded};
+
+/// A run whose costs are round numbers: 12 ns for refcount, 1.5 ns for
+/// turnstile, at one worker.
+fn round_numbers() -> Recorded {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "refcount"],
+        threads: vec![1],
+        blocks: 2,
+        ..Invented::default()
+    }
+    .recorded();
+    for measurement in &mut recorded.measurements {
+        let nanoseconds = if measurement.strategy == "refcount" {
+            12.0
+        } else {
+            1.5
+        };
+        if let Outcome::Cost(cost) = &mut measurement.outcome {
+            cost.ns_per_op.samples = vec![nanoseconds; 5];
+            cost.ns_per_op.median = nanoseconds;
+            cost.ns_per_op.ci_low = nanoseconds;
+            cost.ns_per_op.ci_high = nanoseconds;
+        }
+    }
+    recorded
+}
+
+/// The words of the line that begins with a strategy's name.
+fn cells<'a>(text: &'a str, heading: &str, strategy: &str) -> Vec<&'a str> {
+    let (_, below) = text.split_once(heading).expect(heading);
+    let line = below
+        .lines()
+        .map(|line| line.trim_matches(|c: char| !c.is_alphanumeric()))
+        .find(|line| line.split_whitespace().next() == Some(strategy))
+        .expect(strategy);
+    line.split_whitespace().collect()
+}
+
+#[test]
+fn the_text_holds_cost_ratio_and_latency() {
+    let text = table::text(&round_numbers()).expect("table");
+    let cost = "Time per acquire + release";
+    assert_eq!(
+        cells(&text, cost, "turnstile"),
+        ["turnstile", "1.5", "ns", "8x"]
+    );
+    assert_eq!(
+        cells(&text, cost, "refcount"),
+        ["refcount", "12", "ns", "1x"]
+    );
+    let detach = cells(&text, "Time until detach returned", "turnstile").join(" ");
+    assert!(detach.starts_with("turnstile 1.19 µs / 2.8"), "{detach}");
+    assert!(text.contains("above 1 is faster than refcount"), "{text}");
+}
+
+#[test]
+fn markdown_holds_the_same_cells_in_the_same_number() {
+    let recorded = round_numbers();
+    let markdown = table::markdown(&recorded).expect("table");
+    assert!(markdown.contains("| strategy | 1 worker | vs refcount |\n| --- | ---: | ---: |\n"));
+    assert!(
+        markdown.contains("| turnstile | 1.5 ns | 8x |\n"),
+        "{markdown}"
+    );
+    let mut columns = 0;
+    for line in markdown.lines() {
+        if line.starts_with('|') {
+            let now = line.matches('|').count();
+            assert!(columns == 0 || columns == now, "{line}");
+            columns = now;
+        } else {
+            columns = 0;
+        }
+    }
+}
+
+#[test]
+fn without_the_baseline_there_are_no_ratios() {
+    let recorded = Invented {
+        strategies: vec!["turnstile", "epoch"],
+        ..Invented::default()
+    }
+    .recorded();
+    let text = table::text(&recorded).expect("table");
+    assert!(!text.contains("vs refcount"), "{text}");
+    assert!(text.contains("refcount was not measured"), "{text}");
+}
+
+#[test]
+fn what_is_special_is_signed_and_explained() {
+    let mut recorded = Invented::default().recorded();
+    recorded
+        .measurements
+        .push(unsupported("hazard", "fast_path", "no | such call"));
+    let text = table::text(&recorded).expect("table");
+    assert!(text.contains("4 workers+"), "{text}");
+    assert!(text.contains("2 workers*"), "{text}");
+    assert!(
+        text.contains("hazard could not run here: no | such call"),
+        "{text}"
+    );
+    let rwlock = cells(&text, "Time per acquire + release", "rwlock");
+    assert!(rwlock.contains(&"!"), "{rwlock:?}");
+    let markdown = table::markdown(&recorded).expect("table");
+    assert!(markdown.contains("no \\| such call"), "{markdown}");
+}
+
+#[test]
+fn no_table_is_wider_than_a_large_terminal() {
+    let recorded = Invented {
+        threads: vec![1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+        cpus: 256,
+        blocks: 2,
+        ..Invented::default()
+    }
+    .recorded();
+    let text = table::text(&recorded).expect("table");
+    let rows = text.lines().filter(|line| line.starts_with('│'));
+    let widest = rows.map(|line| line.chars().count()).max().expect("rows");
+    assert!(widest <= 140, "{widest}");
+    for count in ["256 workers", "512 workers+"] {
+        assert!(text.contains(count), "{count}");
+    }
+}
+
+#[test]
+fn a_run_without_measurements_is_an_error_that_says_so() {
+    let mut recorded = round_numbers();
+    recorded.measurements.clear();
+    let error = table::text(&recorded).expect_err("empty").to_string();
+    assert!(error.contains("holds no measurement"), "{error}");
+    assert!(error.contains(&run_id(&recorded.run)), "{error}");
+    recorded
+        .measurements
+        .push(unsupported("turnstile", "fast_path", "no rseq"));
+    let error = table::text(&recorded).expect_err("empty").to_string();
+    assert!(
+        error.contains("turnstile could not run (no rseq)"),
+        "{error}"
+    );
+}
+
+const COMMAND: &str = "detach-bench table results/recorded/x --readme README.md";
+
+fn document() -> String {
+    "# Title\n\n<!-- table: begin -->\n<!-- table: end -->\n\nAfter.\n".to_owned()
+}
+
+#[test]
+fn a_document_gets_its_table_and_only_that() {
+    let recorded = round_numbers();
+    let block = readme::block(&recorded, COMMAND).expect("block");
+    let once = readme::replace(&document(), &block).expect("replaced");
+    assert!(once.starts_with("# Title\n\n<!-- table: begin run="));
+    assert!(once.ends_with("<!-- table: end -->\n\nAfter.\n"));
+    assert!(once.contains(&format!("`{COMMAND}`")));
+    assert!(once.contains("| turnstile | 1.5 ns | 8x |"));
+    let twice = readme::replace(&once, &block).expect("replaced");
+    assert_eq!(once, twice);
+}
+
+#[test]
+fn a_table_belongs_to_its_run_and_to_no_other() {
+    let recorded = round_numbers();
+    let block = readme::block(&recorded, COMMAND).expect("block");
+    let document = readme::replace(&document(), &block).expect("replaced");
+    readme::belongs(&document, &recorded).expect("its own run");
+    let windows = document.replace('\n', "\r\n");
+    readme::belongs(&windows, &recorded).expect("its own run, other line ends");
+    let again = readme::replace(&windows, &block).expect("replaced");
+    assert_eq!(again, windows);
+
+    let mut later = recorded.clone();
+    later.run.started = "2027-01-01T00:00:00Z".to_owned();
+    let error = readme::belongs(&document, &later).expect_err("another run");
+    assert!(matches!(error, ReadmeError::OtherRun { .. }), "{error}");
+
+    let edited = document.replace("1.5 ns", "0.5 ns");
+    let error = readme::belongs(&edited, &recorded).expect_err("edited");
+    assert!(matches!(error, ReadmeError::Changed { .. }), "{error}");
+
+    let error = readme::belongs("nothing", &recorded).expect_err("no table");
+    assert!(matches!(error, ReadmeError::Markers { .. }), "{error}");
+}
