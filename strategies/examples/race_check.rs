@@ -20,7 +20,9 @@ fn main() {
 
 #[cfg(unix)]
 fn main() {
-    let control = std::env::args().nth(1).is_some_and(|word| word == "control");
+    let control = std::env::args()
+        .nth(1)
+        .is_some_and(|word| word == "control");
     if control {
         #[cfg(feature = "controls")]
         unix::check::<detach_strategies::controls::refcount_nobarrier::RefcountNobarrier<_>>();
@@ -98,7 +100,8 @@ mod unix {
             println!("{id}: {why}");
             return;
         }
-        let device = || D::attach(Box::leak(Box::new(Softc(Default::default())))).expect("supported");
+        let device =
+            || D::attach(Box::leak(Box::new(Softc(Default::default())))).expect("supported");
         let stage = Stage {
             devices: (0..ROUNDS).map(|_| device()).collect(),
             done: Default::default(),

@@ -25,7 +25,7 @@
 //!
 //! # What it forbids
 //!
-//! Nothing: holders may sleep, nest, and hand their guard to another thread. A
+//! Little: holders may sleep, nest, and hand their guard to another thread. A
 //! signal handler must keep out (a thread's first load allocates).
 //!
 //! Comes from: M. Vaner's arc-swap; the use is the one of its documentation,
@@ -40,7 +40,7 @@ use arc_swap::{ArcSwapOption, Guard as Loaded};
 
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::Claims;
-use crate::primitive::parcel::{Delivery, Parcel};
+use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
@@ -100,8 +100,8 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for ArcSwap<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            // The two counts of the Arc come on top of the parcel.
-            fixed: size_of::<ArcSwap<()>>() + size_of::<Parcel<()>>() + 2 * size_of::<usize>(),
+            // The parcel lies in an Arc, which adds two counts.
+            fixed: size_of::<ArcSwap<()>>() + parcel::ALLOCATED + 2 * size_of::<usize>(),
             per_cpu: 0,
             per_thread: 0,
         },

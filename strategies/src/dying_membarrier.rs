@@ -294,3 +294,35 @@ impl<S, P: Points> Drop for Guard<'_, S, P> {
         P::at(Point::Left);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The number of a section runs over from the largest odd one to zero,
+    /// which is even, so inside and outside stay what they were. A detacher
+    /// could take an old section for a new one only if 2^64 steps, an even
+    /// number, fell between two of its looks.
+    #[test]
+    fn the_number_of_a_section_runs_over() {
+        if Membarrier::supported().is_err() {
+            return;
+        }
+        let mut me = DyingMembarrier::<u64>::register().unwrap();
+        let other = DyingMembarrier::<u64>::register().unwrap();
+        let section: &Section = &other.section;
+        let number = &section.0;
+        // Ordering: Relaxed, here and below; nobody else writes it.
+        number.store(u64::MAX - 3, Ordering::Relaxed);
+        for expected in [u64::MAX - 2, u64::MAX, 1] {
+            let device = DyingMembarrier::<u64>::attach(7).unwrap();
+            let guard = device.acquire(&other).unwrap();
+            assert_eq!(number.load(Ordering::Relaxed), expected);
+            let result = device.detach_timeout(&mut me, Duration::from_millis(2));
+            assert_eq!(result, Err(DetachError::StillHeld));
+            drop(guard);
+            let result = device.detach_timeout(&mut me, Duration::from_secs(60));
+            assert_eq!(result, Ok(7));
+        }
+    }
+}

@@ -77,7 +77,8 @@ process_wide! {
 }
 
 process_wide! {
-    /// The number of the latest cross-call.
+    /// The number of the latest cross-call. It does not run over: at one in a
+    /// nanosecond 64 bits last for centuries.
     static TICKET: AtomicU64 = AtomicU64::new(0);
 }
 
@@ -143,9 +144,10 @@ impl VirtualCpu {
 
     /// Asks for NOP number `ticket`, if the CPU is on line.
     fn post(&self, ticket: u64) {
-        // Ordering: Relaxed; the fence in `cross_call` orders it after the flag
-        // and pairs with the one in `go_online`.
-        if self.online.load(Ordering::Relaxed) {
+        // Ordering: Acquire pairs with the Release in `go_offline`: a CPU that
+        // is not asked has told all that it did. The fence in `cross_call`
+        // orders the load after the flag and pairs with that in `go_online`.
+        if self.online.load(Ordering::Acquire) {
             // Ordering: Release pairs with the Acquire in `run_pending`.
             self.mailbox.fetch_max(ticket, Ordering::Release);
         }
@@ -166,8 +168,10 @@ impl VirtualCpu {
 /// Runs a NOP on every CPU, and waits until that is done or patience runs out;
 /// tells which. The caller is off line.
 fn cross_call<P: Points>(patience: Patience) -> bool {
-    // Ordering: Relaxed; only to draw different numbers.
-    let ticket = TICKET.fetch_add(1, Ordering::Relaxed) + 1;
+    // Ordering: AcqRel pairs with itself. An answer to a larger number answers
+    // this one as well, so its caller has to know, and by its post to tell,
+    // that our flag is set.
+    let ticket = TICKET.fetch_add(1, Ordering::AcqRel) + 1;
     // Ordering: SeqCst pairs with the fence in `go_online`.
     fence(Ordering::SeqCst);
     for cpu in CPUS.iter() {
@@ -241,8 +245,8 @@ impl<S, P: Points> DyingXcall<S, P> {
         // Off line, lest two detachers wait for each other to answer.
         registration.while_offline(|| {
             let tenure = self.attachment.claim(patience)?;
-            // Ordering: Relaxed; the mailbox's Release, or the fence in
-            // `cross_call`, carries it to every CPU.
+            // Ordering: Relaxed; the Release of the ticket and of the mailbox,
+            // or the fence in `cross_call`, carries it to every CPU.
             self.dying.store(true, Ordering::Relaxed);
             P::at(Point::Closed);
             // Ordering: Relaxed; statistics.

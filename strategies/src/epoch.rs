@@ -49,7 +49,7 @@ use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Owned, Share
 
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::Claims;
-use crate::primitive::parcel::{Delivery, Parcel};
+use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
@@ -149,7 +149,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Epoch<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<Epoch<()>>() + size_of::<Parcel<()>>(),
+            fixed: size_of::<Epoch<()>>() + parcel::ALLOCATED,
             per_cpu: 0,
             per_thread: 0,
         },

@@ -71,8 +71,37 @@
 //! - [`platform`] has the primitives: the asymmetric fence, restartable
 //!   sequences, the topology of the machine.
 //! - [`registry`] lists the strategies.
+//!
+//! # Limits
+//!
+//! - **A guard that is never dropped** is a holder that never leaves:
+//!   [`DeviceRef::detach_timeout`] says `StillHeld`, newcomers are refused, and
+//!   the handle can still be dropped. With `dying-membarrier` and `epoch`, which
+//!   do not know which device a thread is in, no other device can be detached
+//!   either. `dying-xcall` does not mind, but there a *registration* that is
+//!   never dropped has the same effect.
+//! - **`fork`** in a process with several threads leaves the child with a copy
+//!   of every holder but only one thread. It may use what its parent attached
+//!   if no other thread was inside at the time (with `dying-membarrier` and
+//!   `epoch`: inside any device of the strategy), and otherwise finds it held
+//!   for ever, which `detach_timeout` says. With `dying-xcall` it is enough that
+//!   another thread was registered and on line, and the child's own devices
+//!   suffer as well. What the kernel granted, restartable sequences and
+//!   `membarrier`, the child inherits.
+//! - **Signal handlers** may acquire and release where
+//!   [`Properties::signal_handlers`] says so, but not while their own thread is
+//!   inside detach, close or offline: they may wait for it, for ever.
+//! - **What the kernel takes back.** A thread that loses its restartable
+//!   sequences goes on with an atomic counter. If a sandbox forbids `membarrier`
+//!   after it was in use, detach panics, for going on without it would be
+//!   unsafe; the device stays closed and its softc goes with the handle.
+//! - **Threads at once.** `turnstile-slots` and `turnstile-fenced` have room for
+//!   4096 registered threads; the others have no such limit. Records of threads
+//!   that ended are used again and never given back.
 
 mod contract;
+#[cfg(feature = "controls")]
+pub mod controls;
 pub mod platform;
 pub mod points;
 mod primitive;

@@ -16,16 +16,26 @@ pub struct Properties {
     pub waits_for: WaitsFor,
     /// What an acquire gets after detach has begun.
     pub late_arrival: LateArrival,
-    /// Whether a holder may block. Where it may not, a holder that blocks
-    /// stalls the safe points that every detach in the process waits for.
+    /// Whether a registered thread may block, inside a device or outside,
+    /// without saying so. Where it may not, a thread that blocks without
+    /// [`offline`](crate::DeviceRef::offline) reaches no safe point, and every
+    /// detach of the strategy waits for it. (Inside a device it cannot say so:
+    /// the guard borrows the registration.) Where it may, a holder that sleeps
+    /// is waited for like any other, by those that [`waits_for`](Self::waits_for)
+    /// tells.
     pub holder_may_sleep: bool,
     /// Whether the guard may be dropped on another thread (it is `Send`).
     pub release_elsewhere: bool,
     /// Whether a holder may acquire the same device again while a detach of
     /// it waits, without the two waiting for each other.
     pub nesting: bool,
-    /// Whether a signal handler may acquire and release while the thread it
-    /// interrupts is anywhere inside acquire or release.
+    /// Whether a signal handler may acquire and release, through the
+    /// registration of the thread that it interrupts, while that thread is
+    /// anywhere inside acquire or release, or inside the device.
+    ///
+    /// It says nothing about a handler that interrupts a detach, close or
+    /// [`offline`](crate::DeviceRef::offline) of its own thread: these borrow
+    /// the registration mutably, and a handler that acquires may wait for ever.
     pub signal_handlers: bool,
     /// Whether a close can be undone (the strategy implements `Reopen`).
     pub reopens: bool,
@@ -68,14 +78,15 @@ pub enum LateArrival {
     Admitted,
 }
 
-/// Costly instructions of acquire plus release when nobody detaches.
+/// Costly instructions of acquire plus release when nobody detaches, from a
+/// thread's second entry on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FastPath {
     /// Locked read-modify-write instructions.
     pub locked: Count,
     /// Full memory fences.
     pub fences: u8,
-    /// Whether it writes memory that other threads write too.
+    /// Whether it writes memory of the device that other threads write too.
     pub shared_writes: bool,
 }
 
@@ -89,7 +100,10 @@ pub enum Count {
 }
 
 /// Bytes that one device occupies besides its softc, as a function of the
-/// machine; memory that all devices share is not counted.
+/// machine: the handle and what is allocated for it. Memory that all devices
+/// share is not counted, nor what the allocator adds of its own. (Where a
+/// library's destructor hands the softc over, with `epoch` and `arc-swap`, the
+/// softc has a second place to lie in, which is not counted either.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// Whatever the machine.

@@ -25,7 +25,8 @@
 //!
 //! A holder must not acquire again: it may queue behind the detacher, who waits
 //! for it. Guards belong to their thread. The standard library's lock has no
-//! time limit, so `detach_timeout` asks again and again, with naps in between.
+//! time limit, so `detach_timeout` asks again and again, at first without, then
+//! with naps in between.
 //!
 //! Comes from: the standard library's `RwLock`; illumos and OpenZFS protect
 //! file systems against unmounting this way.
@@ -39,6 +40,7 @@ use std::time::Duration;
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::Claims;
 use crate::primitive::patience::Patience;
+use crate::primitive::sync::{SPINS, spin_loop};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
@@ -150,12 +152,18 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Rwlock<S, P> {
         // Ordering: Relaxed; see `acquire`.
         self.dying.store(true, Ordering::Relaxed);
         P::at(Point::Closed);
+        let mut spins = 0;
         loop {
             let softc = match self.softc.try_write() {
                 Ok(mut lock) => lock.take(),
                 Err(TryLockError::Poisoned(lock)) => lock.into_inner().take(),
                 Err(TryLockError::WouldBlock) => {
                     P::at(Point::Summing);
+                    if spins < SPINS {
+                        spins += 1;
+                        spin_loop();
+                        continue;
+                    }
                     match patience.left() {
                         Ok(left) => std::thread::sleep(left.map_or(NAP, |left| left.min(NAP))),
                         Err(_) => return Err(DetachError::StillHeld),

@@ -25,8 +25,10 @@
 //!
 //! # What it forbids
 //!
-//! Softcs that are not `Copy`. A signal handler must not read while its thread
-//! writes. Everything else is allowed, and nothing is waited for.
+//! Softcs that are not `Copy`. Everything else is allowed, and nothing is waited
+//! for. (A signal handler may acquire in the middle of an acquire; in the middle
+//! of a *detach* of its own thread it would wait for ever, but that is so with
+//! most strategies.)
 //!
 //! Comes from: Linux's seqlocks, in the form of the seqlock crate.
 
@@ -77,7 +79,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Seqlock<S, P> {
         holder_may_sleep: true,
         release_elsewhere: true,
         nesting: true,
-        signal_handlers: false,
+        signal_handlers: true,
         reopens: false,
         fast_path: FastPath {
             locked: Count::Exactly(0),

@@ -8,14 +8,22 @@ use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 
 use super::patience::Patience;
-use super::sync::{Condvar, Mutex, const_new, lock};
+use super::sync::{Condvar, Mutex, Watch, const_new, lock};
 use crate::DetachError;
 
 /// Decides which of several detachers wins.
 #[derive(Debug)]
 pub(crate) struct Claims {
-    phase: Mutex<Phase>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Losers that sleep; without any there is nobody to wake, which would be
+    /// a system call.
+    waiting: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +37,10 @@ impl Claims {
     const_new! {
         pub(crate) fn new() -> Self {
             Claims {
-                phase: Mutex::new(Phase::Attached),
+                state: Mutex::new(State {
+                    phase: Phase::Attached,
+                    waiting: 0,
+                }),
                 changed: Condvar::new(),
             }
         }
@@ -37,36 +48,41 @@ impl Claims {
 
     /// Becomes the one detacher, or waits until there is nothing to detach.
     pub(crate) fn claim(&self, patience: Patience) -> Result<Claim<'_>, DetachError> {
-        let mut phase = lock(&self.phase);
-        while *phase == Phase::Claimed {
+        let mut state = lock(&self.state);
+        while state.phase == Phase::Claimed {
             let left = patience.left().map_err(|_| DetachError::StillHeld)?;
-            phase = match left {
+            state.waiting += 1;
+            state = match left {
                 None => self
                     .changed
-                    .wait(phase)
+                    .wait(state)
                     .unwrap_or_else(std::sync::PoisonError::into_inner),
                 Some(left) => {
                     self.changed
-                        .wait_timeout(phase, left)
+                        .wait_timeout(state, left)
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .0
                 }
             };
+            state.waiting -= 1;
         }
-        if *phase == Phase::Gone {
+        if state.phase == Phase::Gone {
             return Err(DetachError::Detached);
         }
-        *phase = Phase::Claimed;
+        state.phase = Phase::Claimed;
         Ok(Claim { claims: self })
     }
 
     fn is_gone(&mut self) -> bool {
-        *lock(&self.phase) == Phase::Gone
+        lock(&self.state).phase == Phase::Gone
     }
 
     fn settle(&self, phase: Phase) {
-        *lock(&self.phase) = phase;
-        self.changed.notify_all();
+        let mut state = lock(&self.state);
+        state.phase = phase;
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -96,6 +112,7 @@ impl Drop for Claim<'_> {
 pub(crate) struct Attachment<S> {
     claims: Claims,
     softc: UnsafeCell<ManuallyDrop<S>>,
+    watch: Watch,
 }
 
 // SAFETY: the softc is shared by holders on any thread (`S: Sync`) and moved
@@ -108,6 +125,7 @@ impl<S> Attachment<S> {
         Attachment {
             claims: Claims::new(),
             softc: UnsafeCell::new(ManuallyDrop::new(softc)),
+            watch: Watch::new(),
         }
     }
 
@@ -127,6 +145,7 @@ impl<S> Attachment<S> {
     /// while the reference lives.
     #[inline]
     pub(crate) unsafe fn softc(&self) -> &S {
+        self.watch.reads();
         // SAFETY: nobody takes or changes it meanwhile, says the caller.
         unsafe { &*self.softc.get() }
     }
@@ -157,6 +176,7 @@ impl<S> Tenure<'_, S> {
     /// No holder is left, none can come, and all that holders did happened
     /// before this call.
     pub(crate) unsafe fn take(self) -> S {
+        self.attachment.watch.writes();
         // SAFETY: the claim makes this the only taker, it has not been taken
         // before (then the phase would be `Gone`), and no holder reads it,
         // says the caller.
@@ -171,6 +191,7 @@ impl<S> Tenure<'_, S> {
     ///
     /// As for [`take`](Self::take), for as long as the reference lives.
     pub(crate) unsafe fn softc_mut(&mut self) -> &mut S {
+        self.attachment.watch.writes();
         // SAFETY: nobody else refers to it, says the caller.
         unsafe { &mut *self.attachment.softc.get() }
     }

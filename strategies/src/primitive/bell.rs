@@ -17,6 +17,10 @@
 //! them. Nor can it get lost before the sleep: the waiter reads the count of
 //! rings before it looks, and sleeps only while the count is still the same.
 //!
+//! (The count has 32 bits, as a futex has. To be back at the same number it
+//! would have to ring 2^32 times while one waiter is on its way to sleep, and
+//! each ring needs another waiter that has said once more that it waits.)
+//!
 //! `awaited` is never taken back by a waiter. Another waiter may rely on it,
 //! and all that a forgotten `true` costs is one needless ring.
 

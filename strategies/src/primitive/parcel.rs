@@ -2,41 +2,66 @@
 //!
 //! The libraries behind some strategies run a destructor once the last holder
 //! is gone, on whatever thread that happens. The destructor of a [`Parcel`]
-//! sends the softc to the detacher instead of dropping it.
+//! puts the softc into a mailbox instead of dropping it, and the detacher waits
+//! at the mailbox.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::patience::Patience;
 use super::sync::lock;
 
+/// Where the softc arrives. It goes with the last of parcel and delivery, and a
+/// softc that nobody wanted goes with it.
+#[derive(Debug)]
+struct Mailbox<S> {
+    content: Mutex<Content<S>>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct Content<S> {
+    softc: Option<S>,
+    /// Whether somebody sleeps; with nobody to wake, waking would be a system
+    /// call for nothing.
+    awaited: bool,
+}
+
 /// A softc that is sent off when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Parcel<S> {
     softc: ManuallyDrop<S>,
-    sender: SyncSender<S>,
+    mailbox: Arc<Mailbox<S>>,
 }
 
-/// Where the softc arrives.
+/// Who waits for the softc.
 #[derive(Debug)]
 pub(crate) struct Delivery<S> {
-    receiver: Mutex<Receiver<S>>,
+    mailbox: Arc<Mailbox<S>>,
 }
+
+/// What the two take besides the softc and the delivery itself: the parcel,
+/// which its user puts somewhere, and the mailbox after the two counts of its
+/// `Arc`.
+pub(crate) const ALLOCATED: usize =
+    size_of::<Parcel<()>>() + size_of::<(usize, usize, Mailbox<()>)>();
 
 impl<S> Parcel<S> {
     pub(crate) fn new(softc: S) -> (Self, Delivery<S>) {
-        let (sender, receiver) = sync_channel(1);
+        let mailbox = Arc::new(Mailbox {
+            content: Mutex::new(Content {
+                softc: None,
+                awaited: false,
+            }),
+            arrived: Condvar::new(),
+        });
         let parcel = Parcel {
             softc: ManuallyDrop::new(softc),
-            sender,
+            mailbox: Arc::clone(&mailbox),
         };
-        let delivery = Delivery {
-            receiver: Mutex::new(receiver),
-        };
-        (parcel, delivery)
+        (parcel, Delivery { mailbox })
     }
 }
 
@@ -53,9 +78,11 @@ impl<S> Drop for Parcel<S> {
     fn drop(&mut self) {
         // SAFETY: it is taken once, here, and not used afterwards.
         let softc = unsafe { ManuallyDrop::take(&mut self.softc) };
-        // The channel has room for the one softc that is ever sent. If the
-        // handle is gone, nobody wants the softc and it is dropped here.
-        let _ = self.sender.try_send(softc);
+        let mut content = lock(&self.mailbox.content);
+        content.softc = Some(softc);
+        if content.awaited {
+            self.mailbox.arrived.notify_one();
+        }
     }
 }
 
@@ -69,30 +96,35 @@ impl<S> Delivery<S> {
         patience: Patience,
         prod: Option<(Duration, &dyn Fn())>,
     ) -> Option<S> {
-        let receiver = lock(&self.receiver);
         loop {
+            // Without the lock: the destructor may run in here.
             if let Some((_, prod)) = prod {
                 prod();
             }
-            if let Ok(softc) = receiver.try_recv() {
-                return Some(softc);
+            let mut content = lock(&self.mailbox.content);
+            if content.softc.is_some() {
+                return content.softc.take();
             }
+            content.awaited = true;
             let left = patience.left().ok()?;
             let every = prod.map(|(every, _)| every);
             let limit = match (left, every) {
                 (Some(left), Some(every)) => Some(left.min(every)),
                 (left, every) => left.or(every),
             };
-            let received = match limit {
-                None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(limit) => receiver.recv_timeout(limit),
-            };
-            match received {
-                Ok(softc) => return Some(softc),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    unreachable!("a parcel is sent before its sender goes")
-                }
+            // Whatever ends the wait, the next round looks.
+            let arrived = &self.mailbox.arrived;
+            match limit {
+                None => drop(
+                    arrived
+                        .wait(content)
+                        .unwrap_or_else(PoisonError::into_inner),
+                ),
+                Some(limit) => drop(
+                    arrived
+                        .wait_timeout(content, limit)
+                        .unwrap_or_else(PoisonError::into_inner),
+                ),
             }
         }
     }

@@ -114,9 +114,6 @@ impl<T: Default + Send + Sync> Roster<T> {
 #[cfg(loom)]
 impl<T> Drop for Roster<T> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
         // Ordering: Relaxed; the threads of the execution have been joined.
         let mut next = self.head.load(Ordering::Relaxed);
         while !next.is_null() {

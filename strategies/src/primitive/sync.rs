@@ -10,11 +10,25 @@ pub(crate) use std::{
 #[cfg(loom)]
 pub(crate) use loom::{
     hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize},
     sync::{Condvar, Mutex, MutexGuard},
 };
 
 pub(crate) use std::sync::atomic::Ordering;
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref FENCES: AtomicU64 = AtomicU64::new(0);
+}
+
+/// loom switches threads before accesses only, so it would take a fence and
+/// the access before it for one step. The access here makes it two, and, as
+/// one that others touch as well, has loom try the fences in every order.
+#[cfg(loom)]
+pub(crate) fn fence(order: Ordering) {
+    FENCES.fetch_add(1, Ordering::Relaxed);
+    loom::sync::atomic::fence(order);
+}
 
 /// How often a waiter looks again before it goes to sleep. With a look and a
 /// pause at some 20 ns this is a few microseconds, about the price of going
@@ -59,3 +73,34 @@ macro_rules! const_new {
     };
 }
 pub(crate) use const_new;
+
+/// Stands beside memory that is not atomic. Under loom it has each access
+/// checked for a race with the others; otherwise it is nothing.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    #[cfg(loom)]
+    cell: loom::cell::UnsafeCell<()>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Watch {
+            #[cfg(loom)]
+            cell: loom::cell::UnsafeCell::new(()),
+        }
+    }
+
+    /// The memory is read.
+    #[inline(always)]
+    pub(crate) fn reads(&self) {
+        #[cfg(loom)]
+        self.cell.with(|_| ());
+    }
+
+    /// The memory is written.
+    #[inline(always)]
+    pub(crate) fn writes(&self) {
+        #[cfg(loom)]
+        self.cell.with_mut(|_| ());
+    }
+}

@@ -62,15 +62,16 @@ mod real {
         }
 
         /// A column of zeros in an area of so many lanes, of which the first
-        /// `used` may ever have been written.
-        pub(in super::super) fn take(&self, lanes: usize, used: usize) -> Column {
+        /// `used` may ever have been written. It is asked when the column is
+        /// ours already: a lane that is used later has nothing in it.
+        pub(in super::super) fn take(&self, lanes: usize, used: impl FnOnce() -> usize) -> Column {
             let mut free = lock(&self.free);
             if free.is_empty() {
                 free.extend(chunk(lanes));
             }
             let column = free.pop().expect("a chunk holds columns");
             drop(free);
-            for lane in 0..used {
+            for lane in 0..used() {
                 // SAFETY: `used` is at most `lanes`, says the caller.
                 let counters = unsafe { column.lane(lane) };
                 // Ordering: Relaxed; whoever gets to know the device gets to
@@ -150,7 +151,9 @@ mod real {
         fn columns_do_not_overlap_and_are_recycled_clean() {
             static AREA: Area = Area::new();
             let lanes = 3;
-            let columns: Vec<_> = (0..2 * DEVICES).map(|_| AREA.take(lanes, lanes)).collect();
+            let columns: Vec<_> = (0..2 * DEVICES)
+                .map(|_| AREA.take(lanes, || lanes))
+                .collect();
             for column in &columns {
                 for lane in 0..lanes {
                     // SAFETY: the area has three lanes.
@@ -162,7 +165,7 @@ mod real {
             for column in columns {
                 AREA.give_back(column);
             }
-            let column = AREA.take(lanes, lanes);
+            let column = AREA.take(lanes, || lanes);
             // SAFETY: the area has three lanes.
             let counters = unsafe { column.lane(2) };
             assert_eq!(counters.entered.load(Ordering::Relaxed), 0);
@@ -188,7 +191,7 @@ mod model {
             Area
         }
 
-        pub(in super::super) fn take(&self, lanes: usize, _used: usize) -> Column {
+        pub(in super::super) fn take(&self, lanes: usize, _used: impl FnOnce() -> usize) -> Column {
             let counters = || Counters {
                 entered: AtomicU64::new(0),
                 left: AtomicU64::new(0),

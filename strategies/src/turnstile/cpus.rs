@@ -75,7 +75,7 @@ impl Lanes for CpuLanes {
         rseq_status()?;
         let cpus = possible_cpus();
         Ok(CpuLanes {
-            column: AREA.take(cpus, cpus),
+            column: AREA.take(cpus, || cpus),
             fallback: Counters {
                 entered: AtomicU64::new(0),
                 left: AtomicU64::new(0),
@@ -141,5 +141,12 @@ impl Lanes for CpuLanes {
 impl Drop for CpuLanes {
     fn drop(&mut self) {
         AREA.give_back(self.column.alias());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl super::tests::Preset for CpuLanes {
+    fn preset(&self, count: u64) {
+        super::tests::preset(self.lanes(), count);
     }
 }

@@ -6,7 +6,9 @@ use crate::primitive::sync::{Ordering, SPINS, spin_loop};
 
 const OPEN: u32 = 0;
 const CLOSED: u32 = 1;
-const SEALED: u32 = 2;
+/// Closed, and somebody sleeps at it.
+const AWAITED: u32 = 2;
+const SEALED: u32 = 3;
 
 /// Open, closed or sealed: threads pass an open gate, wait at a closed one,
 /// and are refused by a sealed one.
@@ -57,7 +59,16 @@ impl Gate {
                     spins += 1;
                     spin_loop();
                 }
-                _ => self.state.wait(CLOSED, None),
+                AWAITED => self.state.wait(AWAITED, None),
+                // Ordering: Relaxed; it only tells whoever opens or seals the
+                // gate to wake us, and that is decided on this word alone.
+                // Whatever the outcome, the next turn looks again.
+                _ => drop(self.state.compare_exchange(
+                    CLOSED,
+                    AWAITED,
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )),
             }
         }
     }
@@ -72,15 +83,20 @@ impl Gate {
     /// Lets everybody through again. For the holder of the claim.
     pub(super) fn reopen(&self) {
         // Ordering: Release pairs with the Acquire in `is_open` and `wait`.
-        self.state.store(OPEN, Ordering::Release);
-        self.state.wake_all();
+        self.leave_closed_for(OPEN, Ordering::Release);
     }
 
     /// Refuses everybody from now on. For the holder of the claim.
     pub(super) fn seal(&self) {
         // Ordering: Release pairs with the Acquire in `wait`: who is refused
         // may rely on what the detacher did before.
-        self.state.store(SEALED, Ordering::Release);
-        self.state.wake_all();
+        self.leave_closed_for(SEALED, Ordering::Release);
+    }
+
+    fn leave_closed_for(&self, state: u32, order: Ordering) {
+        // Ordering: the caller's, explained there.
+        if self.state.swap(state, order) == AWAITED {
+            self.state.wake_all();
+        }
     }
 }

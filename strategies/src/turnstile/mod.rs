@@ -95,19 +95,25 @@
 //! merely closed, when acquiring may block. With [`Reopen::close`], a holder
 //! that acquires again waits at the gate for the closer, and the closer for the
 //! holder, until patience runs out.
+//!
+//! [`Reopen::close`]: crate::Reopen::close
 
 mod area;
+mod closed;
 #[cfg(not(loom))]
 mod cpus;
 mod gate;
 mod lanes;
 mod slots;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::time::Duration;
 
+pub use closed::ClosedDevice;
 #[cfg(not(loom))]
 pub use cpus::{CpuLanes, CpuRegistration};
 pub use lanes::Lanes;
@@ -115,13 +121,13 @@ pub use slots::{SlotLanes, SlotRegistration};
 
 use crate::platform::{AsymmetricFence, FullFence, Membarrier};
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::{Attachment, Tenure};
+use crate::primitive::attachment::Attachment;
 use crate::primitive::bell::Bell;
 use crate::primitive::patience::Patience;
 use crate::primitive::sync::{AtomicU64, Ordering};
 use crate::{
-    Closed, Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties,
-    Reclaim, Reopen, Unsupported, WaitsFor,
+    Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
+    Unsupported, WaitsFor,
 };
 use gate::Gate;
 
@@ -165,7 +171,7 @@ impl Form for PerCpu {
         release_elsewhere: true,
         signal_handlers: true,
         memory: Memory {
-            fixed: OVERHEAD,
+            fixed: size_of::<Device<(), PerCpu, Undisturbed>>(),
             per_cpu: size_of::<area::Counters>(),
             per_thread: 0,
         },
@@ -199,7 +205,7 @@ impl Form for PerThread {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: OVERHEAD,
+            fixed: size_of::<Device<(), PerThread, Undisturbed>>(),
             per_cpu: 0,
             per_thread: size_of::<area::Counters>(),
         },
@@ -226,9 +232,6 @@ impl Form for PerThreadFenced {
     };
 }
 
-/// What a device occupies besides its softc and its column.
-const OVERHEAD: usize = size_of::<Device<(), PerThread, Undisturbed>>();
-
 /// A device behind turnstiles and a gate; see the [module](self).
 pub struct Device<S, F: Form, P = Undisturbed> {
     gate: Gate,
@@ -246,6 +249,16 @@ impl<S, F: Form, P> fmt::Debug for Device<S, F, P> {
             .field("form", &F::PROPERTIES.id)
             .field("gate", &self.gate)
             .finish_non_exhaustive()
+    }
+}
+
+/// Seals a gate on every way out. If the heavy fence panics, who waits at the
+/// gate is refused instead of waiting for ever.
+struct SealLater<'g>(&'g Gate);
+
+impl Drop for SealLater<'_> {
+    fn drop(&mut self) {
+        self.0.seal();
     }
 }
 
@@ -276,11 +289,13 @@ impl<S, F: Form, P: Points> Device<S, F, P> {
         let tenure = self.attachment.claim(patience)?;
         if !self.gate.is_sealed() {
             self.gate.close();
-            P::at(Point::Closed);
-            self.heavy();
-            P::at(Point::Fenced);
-            self.gate.seal();
         }
+        let seal = SealLater(&self.gate);
+        P::at(Point::Closed);
+        // Even if somebody has sealed it before: their fence may have failed.
+        self.heavy();
+        P::at(Point::Fenced);
+        drop(seal);
         if !self.drain(patience) {
             return Err(DetachError::StillHeld);
         }
@@ -369,35 +384,6 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P>
     }
 }
 
-impl<S: Send + Sync + 'static, F: Form, P: Points> Reopen for Device<S, F, P> {
-    type Closed<'c> = ClosedDevice<'c, S, F, P>;
-
-    fn close(
-        &self,
-        _registration: &mut Self::Registration,
-        patience: Duration,
-    ) -> Result<ClosedDevice<'_, S, F, P>, DetachError> {
-        let patience = Patience::of(patience);
-        let tenure = self.attachment.claim(patience)?;
-        if self.gate.is_sealed() {
-            return Err(DetachError::Detached);
-        }
-        self.gate.close();
-        P::at(Point::Closed);
-        self.heavy();
-        P::at(Point::Fenced);
-        if !self.drain(patience) {
-            self.gate.reopen();
-            return Err(DetachError::StillHeld);
-        }
-        P::at(Point::Drained);
-        Ok(ClosedDevice {
-            device: self,
-            tenure: Some(tenure),
-        })
-    }
-}
-
 /// A latecomer leaves. Out of line, to keep the fast path short.
 #[cold]
 #[inline(never)]
@@ -442,63 +428,5 @@ impl<S, F: Form, P: Points> Drop for Guard<'_, S, F, P> {
         }
         P::at(Point::Left);
         self.device.drained.ring_if_awaited();
-    }
-}
-
-/// A [`Device`] that is closed and empty.
-pub struct ClosedDevice<'c, S, F: Form, P = Undisturbed>
-where
-    P: Points,
-{
-    device: &'c Device<S, F, P>,
-    /// `None` only while being dropped.
-    tenure: Option<Tenure<'c, S>>,
-}
-
-impl<S, F: Form, P: Points> fmt::Debug for ClosedDevice<'_, S, F, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ClosedDevice").field(self.device).finish()
-    }
-}
-
-impl<S, F: Form, P: Points> Deref for ClosedDevice<'_, S, F, P> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        // SAFETY: the claim is held, so nobody takes it or changes it.
-        unsafe { self.device.attachment.softc() }
-    }
-}
-
-impl<S, F: Form, P: Points> DerefMut for ClosedDevice<'_, S, F, P> {
-    fn deref_mut(&mut self) -> &mut S {
-        let tenure = self.tenure.as_mut().expect("held until dropped");
-        // SAFETY: nobody is inside and the gate is closed, so this is the only
-        // way to the softc.
-        unsafe { tenure.softc_mut() }
-    }
-}
-
-impl<S: Send + Sync + 'static, F: Form, P: Points> Closed for ClosedDevice<'_, S, F, P> {
-    type Softc = S;
-
-    fn reopen(self) {
-        drop(self);
-    }
-
-    fn detach(mut self) -> S {
-        self.device.gate.seal();
-        let tenure = self.tenure.take().expect("held until dropped");
-        // SAFETY: nobody is inside, and the gate went from closed to sealed.
-        unsafe { tenure.take() }
-    }
-}
-
-impl<S, F: Form, P: Points> Drop for ClosedDevice<'_, S, F, P> {
-    fn drop(&mut self) {
-        if self.tenure.is_some() {
-            // Before the claim goes, so that the next claimant finds it open.
-            self.device.gate.reopen();
-        }
     }
 }

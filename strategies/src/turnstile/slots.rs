@@ -123,7 +123,7 @@ impl Lanes for SlotLanes {
 
     fn install() -> Result<Self, Unsupported> {
         Ok(SlotLanes {
-            column: AREA.take(MAX_THREADS, SLOTS.used()),
+            column: AREA.take(MAX_THREADS, || SLOTS.used()),
         })
     }
 
@@ -169,5 +169,12 @@ impl Lanes for SlotLanes {
 impl Drop for SlotLanes {
     fn drop(&mut self) {
         AREA.give_back(self.column.alias());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+impl super::tests::Preset for SlotLanes {
+    fn preset(&self, count: u64) {
+        super::tests::preset(self.lanes(), count);
     }
 }

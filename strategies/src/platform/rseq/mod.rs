@@ -54,8 +54,8 @@ pub(crate) use os::Rseq;
 mod os {
     use std::sync::OnceLock;
 
-    use super::arch::{self, Aborted};
     use super::NotCounted;
+    use super::arch::{self, Aborted};
     use crate::Unsupported;
     use crate::platform::possible_cpus;
 
