@@ -1,0 +1,250 @@
+//! From rounds to a record.
+
+use std::collections::BTreeMap;
+
+use detach_results::record::{
+    Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome, Workload,
+};
+use detach_results::stats;
+use detach_strategies::Unsupported;
+
+use super::round::{Observed, Phases, Round};
+use super::scenario::Case;
+
+/// Turns the rounds of one case into one record.
+#[derive(Clone, Debug)]
+pub struct Collector {
+    case: Case,
+    block: u32,
+    workload: Option<Workload>,
+    ns_per_op: Vec<f64>,
+    ops_per_second: Vec<f64>,
+    fairness: Vec<f64>,
+    phases: Option<Phases>,
+    mechanisms: BTreeMap<String, u64>,
+    noise: Noise,
+}
+
+impl Collector {
+    /// Nothing yet, for one case in one block of a campaign (0 elsewhere).
+    pub fn new(case: Case, block: u32) -> Self {
+        Collector {
+            case,
+            block,
+            workload: None,
+            ns_per_op: Vec::new(),
+            ops_per_second: Vec::new(),
+            fairness: Vec::new(),
+            phases: None,
+            mechanisms: BTreeMap::new(),
+            noise: Noise::default(),
+        }
+    }
+
+    /// Whether no round was added yet.
+    pub fn is_empty(&self) -> bool {
+        self.workload.is_none()
+    }
+
+    /// Adds one round of the case.
+    pub fn add(&mut self, round: &Round) {
+        match &round.observed {
+            Observed::Cost { .. } => {
+                self.ns_per_op.push(round.ns_per_iteration());
+                self.ops_per_second.push(round.ops_per_second());
+                self.fairness.push(round.fairness());
+            }
+            Observed::Detach(phases) => self.phases.get_or_insert_default().add(phases),
+        }
+        for (mechanism, times) in &round.mechanisms {
+            *self.mechanisms.entry(mechanism.clone()).or_default() += times;
+        }
+        if self.is_empty() {
+            self.workload = Some(round.workload.clone());
+            self.noise = round.noise.clone();
+        } else {
+            self.noise.add(&round.noise);
+        }
+    }
+
+    /// The record; `None` without rounds.
+    ///
+    /// A cost is the median over rounds, with an interval from a bootstrap
+    /// with this `seed`; latencies of all rounds are counted together.
+    pub fn finish(self, seed: u64) -> Option<Measurement> {
+        let disturbed = self.noise.disturbed_samples > 0;
+        let outcome = if let Some(phases) = self.phases {
+            Outcome::Detach(Box::new(Detach {
+                latency_ns: Latency::from_histogram(&phases.latency)?,
+                last_entry_ns: Latency::from_histogram(&phases.last_entry),
+                last_leave_ns: Latency::from_histogram(&phases.last_leave),
+                heavy_fence_ns: Latency::from_histogram(&phases.heavy_fence),
+                mechanisms: self.mechanisms,
+                noise: self.noise,
+                disturbed,
+            }))
+        } else {
+            Outcome::Cost(Cost {
+                ns_per_op: Estimate::from_samples(self.ns_per_op, seed).ok()?,
+                ops_per_second: stats::median(&self.ops_per_second).ok()?,
+                fairness: stats::median(&self.fairness).ok()?,
+                mechanisms: self.mechanisms,
+                noise: self.noise,
+                disturbed,
+            })
+        };
+        Some(Measurement {
+            strategy: self.case.strategy.to_owned(),
+            scenario: self.case.scenario.name().to_owned(),
+            threads: self.case.threads,
+            workload: self.workload?,
+            block: self.block,
+            outcome,
+        })
+    }
+}
+
+/// The record of a case that cannot run here.
+pub fn unsupported(
+    case: Case,
+    block: u32,
+    workload: Workload,
+    reason: &Unsupported,
+) -> Measurement {
+    Measurement {
+        strategy: case.strategy.to_owned(),
+        scenario: case.scenario.name().to_owned(),
+        threads: case.threads,
+        workload,
+        block,
+        outcome: Outcome::Unsupported {
+            unsupported: reason.reason().to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use detach_results::latency;
+
+    use super::*;
+    use crate::engine::{Placement, Scenario};
+
+    fn case(scenario: Scenario) -> Case {
+        Case {
+            strategy: "refcount",
+            scenario,
+            threads: 2,
+        }
+    }
+
+    fn round(observed: Observed, disturbed: u64) -> Round {
+        Round {
+            iterations: 1_000,
+            took: Duration::from_micros(1),
+            workload: Placement::new(2, false, &[0, 1]).workload(1, true),
+            observed,
+            mechanisms: BTreeMap::from([(String::from("rseq"), 10)]),
+            noise: Noise {
+                involuntary_switches: Some(disturbed),
+                steal_ms: None,
+                pressure_us: Some(5),
+                disturbed_samples: disturbed,
+                samples: 1,
+            },
+        }
+    }
+
+    fn cost(first_us: u64, second_us: u64) -> Observed {
+        Observed::Cost {
+            elapsed: vec![
+                Duration::from_micros(first_us),
+                Duration::from_micros(second_us),
+            ],
+        }
+    }
+
+    #[test]
+    fn costs_are_medians_over_rounds() {
+        let mut collector = Collector::new(case(Scenario::FastPath), 3);
+        assert!(collector.is_empty());
+        // 1000 laps: 3 ns and 5 ns a lap, mean 4; then 10; then 2.
+        collector.add(&round(cost(3, 5), 0));
+        collector.add(&round(cost(10, 10), 1));
+        collector.add(&round(cost(2, 2), 0));
+        let measurement = collector.finish(7).unwrap();
+        assert_eq!(measurement.strategy, "refcount");
+        assert_eq!(measurement.scenario, "fast_path");
+        assert_eq!(measurement.threads, 2);
+        assert_eq!(measurement.block, 3);
+        assert_eq!(measurement.workload.worker_cpus, [0, 1]);
+        let Outcome::Cost(cost) = measurement.outcome else {
+            panic!("not a cost");
+        };
+        let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 1e-9;
+        assert!(near(cost.ns_per_op.median, 4.0));
+        assert_eq!(cost.ns_per_op.samples.len(), 3);
+        assert!(cost.ns_per_op.ci_low <= 4.0 + 1e-9 && cost.ns_per_op.ci_high >= 4.0 - 1e-9);
+        // 1/3 + 1/5 laps per ns in the median round.
+        assert!(near(cost.ops_per_second, 1e9 / 3.0 + 1e9 / 5.0));
+        // 0.6, 1 and 1.
+        assert!(near(cost.fairness, 1.0));
+        assert_eq!(cost.mechanisms["rseq"], 30);
+        assert!(cost.disturbed);
+        assert_eq!(cost.noise.samples, 3);
+        assert_eq!(cost.noise.disturbed_samples, 1);
+        assert_eq!(cost.noise.involuntary_switches, Some(1));
+        assert_eq!(cost.noise.pressure_us, Some(15));
+        assert_eq!(cost.noise.steal_ms, None);
+    }
+
+    fn detaches(latencies: &[u64]) -> Observed {
+        let mut phases = Phases::new();
+        for &ns in latencies {
+            latency::record(&mut phases.latency, ns);
+        }
+        Observed::Detach(Box::new(phases))
+    }
+
+    #[test]
+    fn latencies_are_counted_together() {
+        let mut collector = Collector::new(case(Scenario::Detach), 0);
+        collector.add(&round(detaches(&[100, 300]), 0));
+        collector.add(&round(detaches(&[200]), 0));
+        let measurement = collector.finish(7).unwrap();
+        let Outcome::Detach(detach) = measurement.outcome else {
+            panic!("not a detach");
+        };
+        assert_eq!(detach.latency_ns.count, 3);
+        assert_eq!(detach.latency_ns.min, 100);
+        assert_eq!(detach.latency_ns.p50, 200);
+        assert_eq!(detach.latency_ns.histogram, [(100, 1), (200, 1), (300, 1)]);
+        assert_eq!(detach.last_entry_ns, None);
+        assert_eq!(detach.heavy_fence_ns, None);
+        assert_eq!(detach.mechanisms["rseq"], 20);
+        assert!(!detach.disturbed);
+    }
+
+    #[test]
+    fn no_rounds_make_no_record() {
+        let collector = Collector::new(case(Scenario::FastPath), 0);
+        assert_eq!(collector.finish(1), None);
+    }
+
+    #[test]
+    fn what_cannot_run_is_a_record_with_its_reason() {
+        let case = case(Scenario::FastPath);
+        let workload = Placement::new(2, false, &[0]).workload(1, true);
+        let reason = Unsupported::because("no such call");
+        let measurement = unsupported(case, 2, workload, &reason);
+        assert_eq!(
+            measurement.outcome,
+            Outcome::Unsupported {
+                unsupported: String::from("no such call")
+            }
+        );
+        assert!(measurement.workload.oversubscribed);
+    }
+}

@@ -1,0 +1,151 @@
+//! What the threads of one round share, and how they fail together.
+
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use detach_strategies::{DetachError, Detached, DeviceRef, Unsupported};
+
+use super::barrier::{Broken, SpinBarrier};
+use super::fleet::Fleet;
+use super::padded::Padded;
+use super::round::RoundError;
+use super::softc::Softc;
+
+/// The shared part of one round.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) barrier: SpinBarrier,
+    workers: usize,
+    finished: Padded<AtomicUsize>,
+}
+
+/// Why a thread gave up.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It cannot run here.
+    Unsupported(Unsupported),
+    /// An attached device refused entry, or somebody else detached it.
+    Refused,
+    /// Detach ran out of patience.
+    StillHeld,
+    /// Detach handed over another softc than was attached.
+    WrongSoftc { expected: u64, found: u64 },
+    /// Another thread gave up first.
+    Broken,
+}
+
+impl From<Unsupported> for Trouble {
+    fn from(unsupported: Unsupported) -> Self {
+        Trouble::Unsupported(unsupported)
+    }
+}
+
+impl From<Detached> for Trouble {
+    fn from(_: Detached) -> Self {
+        Trouble::Refused
+    }
+}
+
+impl From<DetachError> for Trouble {
+    fn from(error: DetachError) -> Self {
+        match error {
+            DetachError::Detached => Trouble::Refused,
+            DetachError::StillHeld => Trouble::StillHeld,
+        }
+    }
+}
+
+impl From<Broken> for Trouble {
+    fn from(_: Broken) -> Self {
+        Trouble::Broken
+    }
+}
+
+impl Crew {
+    pub(super) fn new(fleet: &Fleet) -> Self {
+        let placement = fleet.placement();
+        Crew {
+            barrier: SpinBarrier::new(placement.threads(), placement.oversubscribed),
+            workers: placement.workers.len(),
+            finished: Padded::default(),
+        }
+    }
+
+    /// Does one thread's part of the round. If it fails or panics, the others
+    /// are sent home.
+    pub(super) fn part<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+        let alarm = self.barrier.alarm();
+        let done = work()?;
+        alarm.disarm();
+        Ok(done)
+    }
+
+    /// Meets the others, off line: nobody waits for a thread that waits here.
+    pub(super) fn meet<D>(&self, registration: &mut D::Registration) -> Result<(), Broken>
+    where
+        D: DeviceRef<Softc = Softc>,
+    {
+        D::offline(registration, || self.barrier.wait())
+    }
+
+    /// Waits until `ready`, at safe points all the while.
+    pub(super) fn wait_until<D>(
+        &self,
+        registration: &mut D::Registration,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), Broken>
+    where
+        D: DeviceRef<Softc = Softc>,
+    {
+        let mut looks = 0;
+        while !ready() {
+            if self.barrier.is_broken() {
+                return Err(Broken);
+            }
+            if looks < self.barrier.looks() {
+                looks += 1;
+                D::safe_point(registration);
+                spin_loop();
+            } else {
+                D::offline(registration, thread::yield_now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the calling worker is done with what is timed.
+    pub(super) fn finish(&self) {
+        // Ordering: Relaxed; only the count matters, no data goes with it.
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the others still need company: some worker is being timed.
+    pub(super) fn still_timed(&self) -> bool {
+        // Ordering: Relaxed; see `finish`.
+        self.finished.load(Ordering::Relaxed) < self.workers && !self.barrier.is_broken()
+    }
+}
+
+/// What all threads have done, or why the first one failed. Those that gave up
+/// because another one did have nothing to say.
+pub(super) fn all_well<T>(parts: Vec<Result<T, Trouble>>) -> Result<Vec<T>, RoundError> {
+    let mut done = Vec::with_capacity(parts.len());
+    let mut broken = false;
+    for part in parts {
+        match part {
+            Ok(part) => done.push(part),
+            Err(Trouble::Broken) => broken = true,
+            Err(Trouble::Unsupported(unsupported)) => {
+                return Err(RoundError::Unsupported(unsupported));
+            }
+            Err(Trouble::Refused) => return Err(RoundError::Refused),
+            Err(Trouble::StillHeld) => return Err(RoundError::StillHeld),
+            Err(Trouble::WrongSoftc { expected, found }) => {
+                return Err(RoundError::WrongSoftc { expected, found });
+            }
+        }
+    }
+    assert!(!broken, "a barrier breaks only when some thread fails");
+    Ok(done)
+}

@@ -1,0 +1,173 @@
+//! The threads that measure: started once, pinned for good.
+//!
+//! Starting a thread takes longer than many a round, and a fresh thread has
+//! cold caches and no memory of its own yet. So a fleet lives as long as the
+//! engine does, and a round is one job that every thread of it gets.
+
+use std::{fmt, io};
+
+use detach_strategies::platform::topology;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use super::placement::Placement;
+
+/// A pool of threads with fixed seats: workers 0, 1, ... and perhaps a
+/// detacher.
+#[derive(Debug)]
+pub struct Fleet {
+    pool: ThreadPool,
+    placement: Placement,
+    unpinned: Option<Unpinned>,
+}
+
+/// Who a thread of a fleet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// A worker, by number from 0.
+    Worker(usize),
+    /// The detacher.
+    Detacher,
+}
+
+/// Why threads run wherever the system puts them.
+#[derive(Debug)]
+pub struct Unpinned {
+    cpu: usize,
+    error: io::Error,
+}
+
+impl fmt::Display for Unpinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unpinned { cpu, error } = self;
+        write!(f, "cannot pin a thread to CPU {cpu}: {error}")
+    }
+}
+
+impl Fleet {
+    /// Starts `workers` threads, and a detacher if wanted, on `cpus`, which
+    /// are in placement order.
+    ///
+    /// Where the system does not let some thread be pinned, the fleet counts as
+    /// unpinned; [`unpinned`](Self::unpinned) tells why.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to start that many threads.
+    ///
+    /// # Panics
+    ///
+    /// When there are no CPUs, or neither workers nor a detacher.
+    pub fn new(
+        workers: usize,
+        detacher: bool,
+        cpus: &[usize],
+    ) -> Result<Self, ThreadPoolBuildError> {
+        let placement = Placement::new(workers, detacher, cpus);
+        let threads = placement.threads();
+        assert!(threads > 0, "a fleet has at least one thread");
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(move |index| match index {
+                index if index < workers => format!("worker-{index}"),
+                _ => String::from("detacher"),
+            })
+            .build()?;
+        let unpinned = pin(&pool, &placement);
+        Ok(Fleet {
+            pool,
+            placement,
+            unpinned,
+        })
+    }
+
+    /// Who sits where.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
+    }
+
+    /// Why the threads are not pinned, if they are not.
+    pub fn unpinned(&self) -> Option<&Unpinned> {
+        self.unpinned.as_ref()
+    }
+
+    /// Runs `job` on every thread, workers first, and returns what each
+    /// returned, in that order.
+    ///
+    /// # Panics
+    ///
+    /// When the job panicked on a thread, after it ended on all of them.
+    pub fn run<T: Send>(&self, job: impl Fn(Seat) -> T + Sync) -> Vec<T> {
+        let workers = self.placement.workers.len();
+        self.pool.broadcast(|context| {
+            job(match context.index() {
+                index if index < workers => Seat::Worker(index),
+                _ => Seat::Detacher,
+            })
+        })
+    }
+}
+
+/// Pins every thread to its seat; returns the first refusal.
+fn pin(pool: &ThreadPool, placement: &Placement) -> Option<Unpinned> {
+    let seats: Vec<usize> = placement.seats().collect();
+    let refusals = pool.broadcast(|context| {
+        let cpu = seats[context.index()];
+        let error = topology::pin_current_thread(cpu).err()?;
+        Some(Unpinned { cpu, error })
+    });
+    refusals.into_iter().flatten().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some_cpus() -> Vec<usize> {
+        topology::allowed_cpus().unwrap_or_else(|| vec![0])
+    }
+
+    #[test]
+    fn a_job_runs_once_on_every_seat_in_order() {
+        let fleet = Fleet::new(3, true, &some_cpus()).unwrap();
+        for _ in 0..10 {
+            let seats = fleet.run(|seat| seat);
+            assert_eq!(
+                seats,
+                [
+                    Seat::Worker(0),
+                    Seat::Worker(1),
+                    Seat::Worker(2),
+                    Seat::Detacher
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn threads_persist_between_jobs() {
+        let fleet = Fleet::new(2, false, &some_cpus()).unwrap();
+        let first = fleet.run(|_| std::thread::current().id());
+        let second = fleet.run(|_| std::thread::current().id());
+        assert_eq!(first, second);
+        assert_ne!(first[0], first[1]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn each_thread_may_use_its_own_cpu_only() {
+        let fleet = Fleet::new(2, true, &some_cpus()).unwrap();
+        assert!(fleet.unpinned().is_none());
+        let masks = fleet.run(|_| topology::allowed_cpus().unwrap());
+        let seats: Vec<Vec<usize>> = fleet.placement().seats().map(|cpu| vec![cpu]).collect();
+        assert_eq!(masks, seats);
+    }
+
+    #[test]
+    fn a_fleet_that_cannot_be_pinned_says_so() {
+        // No machine has that many CPUs, and elsewhere nothing can be pinned.
+        let fleet = Fleet::new(1, false, &[60_000]).unwrap();
+        let reason = fleet.unpinned().unwrap().to_string();
+        assert!(reason.contains("60000"), "{reason}");
+        assert_eq!(fleet.run(|seat| seat), [Seat::Worker(0)]);
+    }
+}

@@ -1,0 +1,264 @@
+//! What one round has shown, and what can go wrong in one.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use detach_results::latency;
+use detach_results::record::{Noise, Workload};
+use detach_strategies::Unsupported;
+use hdrhistogram::Histogram;
+use rayon::ThreadPoolBuildError;
+
+use super::detach::PATIENCE;
+use super::scenario::{Case, Unknown};
+
+/// What one round has shown.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// Laps of each worker, or detaches.
+    pub iterations: u64,
+    /// How long the timed part took by the clock on the wall, without setting
+    /// up and clearing away.
+    pub took: Duration,
+    /// How the round was set up.
+    pub workload: Workload,
+    /// What was timed.
+    pub observed: Observed,
+    /// Which mechanism of the strategy ran how often, all devices together.
+    pub mechanisms: BTreeMap<String, u64>,
+    /// What disturbed the round. It counts as one sample.
+    pub noise: Noise,
+}
+
+/// What was timed.
+#[derive(Clone, Debug)]
+pub enum Observed {
+    /// The time each worker took for its laps of one acquire plus one release.
+    Cost {
+        /// By worker.
+        elapsed: Vec<Duration>,
+    },
+    /// Every detach on its own.
+    Detach(Box<Phases>),
+}
+
+/// Latencies of detaches in nanoseconds, all from the moment of the call.
+#[derive(Clone, Debug)]
+pub struct Phases {
+    /// Until detach returned.
+    pub latency: Histogram<u64>,
+    /// Until the last entry that succeeded, over all workers; empty without
+    /// workers. Zero when nobody entered after the call.
+    pub last_entry: Histogram<u64>,
+    /// Until the last holder had left; empty without workers. Zero when nobody
+    /// was inside after the call.
+    pub last_leave: Histogram<u64>,
+    /// One heavy fence of the machine, timed between detaches under the same
+    /// workers; empty where the machine has none.
+    pub heavy_fence: Histogram<u64>,
+    /// All detaches together.
+    pub total: Duration,
+}
+
+impl Phases {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Phases {
+            latency: latency::histogram(),
+            last_entry: latency::histogram(),
+            last_leave: latency::histogram(),
+            heavy_fence: latency::histogram(),
+            total: Duration::ZERO,
+        }
+    }
+
+    /// Adds what another round has shown.
+    pub fn add(&mut self, other: &Phases) {
+        let pairs = [
+            (&mut self.latency, &other.latency),
+            (&mut self.last_entry, &other.last_entry),
+            (&mut self.last_leave, &other.last_leave),
+            (&mut self.heavy_fence, &other.heavy_fence),
+        ];
+        for (into, from) in pairs {
+            into.add(from).expect("all histograms have the same bounds");
+        }
+        self.total += other.total;
+    }
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// No lap can be faster, in nanoseconds: that is less than one cycle of any
+/// processor, and even the empty loop needs one.
+pub const THINNEST_LAP_NS: f64 = 0.1;
+
+/// With fewer laps, a clock that ticks every microsecond may see no time pass
+/// and there is nothing to conclude from that.
+const LAPS_TO_JUDGE: u64 = 100_000;
+
+impl Round {
+    /// Whether something disturbed the round.
+    pub fn disturbed(&self) -> bool {
+        self.noise.disturbed_samples > 0
+    }
+
+    /// The time that stands for the round in a scheduler that wants one: the
+    /// mean over workers of their laps, or all detaches together.
+    pub fn timed(&self) -> Duration {
+        match &self.observed {
+            Observed::Cost { elapsed } => {
+                elapsed.iter().sum::<Duration>() / u32::try_from(elapsed.len()).unwrap_or(u32::MAX)
+            }
+            Observed::Detach(phases) => phases.total,
+        }
+    }
+
+    /// Nanoseconds that one worker needs for one lap, the mean over workers;
+    /// or the mean latency of a detach.
+    pub fn ns_per_iteration(&self) -> f64 {
+        self.timed().as_secs_f64() * 1e9 / self.iterations as f64
+    }
+
+    /// Laps per second of each worker; empty for detaches.
+    fn rates(&self) -> Vec<f64> {
+        match &self.observed {
+            Observed::Cost { elapsed } => elapsed
+                .iter()
+                .map(|elapsed| self.iterations as f64 / elapsed.as_secs_f64().max(1e-9))
+                .collect(),
+            Observed::Detach(_) => Vec::new(),
+        }
+    }
+
+    /// Laps per second, all workers together; 0 for detaches.
+    pub fn ops_per_second(&self) -> f64 {
+        self.rates().iter().sum()
+    }
+
+    /// Slowest worker's rate over the fastest's, 0 to 1; 1 for detaches.
+    pub fn fairness(&self) -> f64 {
+        let rates = self.rates();
+        let slowest = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let fastest = rates.iter().copied().fold(0.0, f64::max);
+        if rates.is_empty() {
+            1.0
+        } else {
+            slowest / fastest
+        }
+    }
+
+    /// Refuses a round whose loop did less than a loop can do.
+    ///
+    /// # Errors
+    ///
+    /// [`RoundError::TooThin`] when a worker took less than
+    /// [`THINNEST_LAP_NS`] a lap: the compiler removed what was to be measured.
+    pub fn judge(&self) -> Result<(), RoundError> {
+        if let Observed::Cost { elapsed } = &self.observed {
+            if self.iterations < LAPS_TO_JUDGE {
+                return Ok(());
+            }
+            for elapsed in elapsed {
+                let ns = elapsed.as_secs_f64() * 1e9 / self.iterations as f64;
+                if ns < THINNEST_LAP_NS {
+                    return Err(RoundError::TooThin { ns });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no round.
+#[derive(Debug)]
+pub enum RoundError {
+    /// No strategy has that id.
+    Unknown(Unknown),
+    /// The machine cannot run the strategy: worth a record.
+    Unsupported(Unsupported),
+    /// The scenario cannot be asked of the strategy, or not without a worker.
+    Pointless(Case),
+    /// A round of no iterations was asked for.
+    NoIterations,
+    /// The system refused to start the threads.
+    Threads(ThreadPoolBuildError),
+    /// The loop was removed by the compiler.
+    TooThin {
+        /// Nanoseconds per lap.
+        ns: f64,
+    },
+    /// An attached device refused entry, or was detached by nobody knows whom.
+    Refused,
+    /// A detach ran out of patience.
+    StillHeld,
+    /// A detach handed over another softc than was attached.
+    WrongSoftc {
+        /// What was attached.
+        expected: u64,
+        /// What came back.
+        found: u64,
+    },
+}
+
+impl fmt::Display for RoundError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoundError::Unknown(unknown) => unknown.fmt(f),
+            RoundError::Unsupported(unsupported) => unsupported.fmt(f),
+            RoundError::Pointless(case) if case.scenario.needs_worker() && case.threads == 0 => {
+                write!(f, "{} needs at least one worker", case.scenario)
+            }
+            RoundError::Pointless(case) => write!(
+                f,
+                "{} cannot be asked of {}, which never reclaims",
+                case.scenario, case.strategy
+            ),
+            RoundError::NoIterations => f.write_str("a round needs at least one iteration"),
+            RoundError::Threads(error) => write!(f, "cannot start the threads: {error}"),
+            RoundError::TooThin { ns } => write!(
+                f,
+                "the compiler removed the measured loop: {ns:.3} ns per acquire and release \
+                 is less than the {THINNEST_LAP_NS} ns that the loop alone takes"
+            ),
+            RoundError::Refused => {
+                f.write_str("an attached device refused entry or was detached by nobody")
+            }
+            RoundError::StillHeld => write!(
+                f,
+                "a detach gave up: the device was still held after {} s",
+                PATIENCE.as_secs()
+            ),
+            RoundError::WrongSoftc { expected, found } => write!(
+                f,
+                "a detach of device {expected} handed over the softc of device {found}"
+            ),
+        }
+    }
+}
+
+impl Error for RoundError {}
+
+impl From<Unknown> for RoundError {
+    fn from(unknown: Unknown) -> Self {
+        RoundError::Unknown(unknown)
+    }
+}
+
+impl From<Unsupported> for RoundError {
+    fn from(unsupported: Unsupported) -> Self {
+        RoundError::Unsupported(unsupported)
+    }
+}
+
+impl From<ThreadPoolBuildError> for RoundError {
+    fn from(error: ThreadPoolBuildError) -> Self {
+        RoundError::Threads(error)
+    }
+}

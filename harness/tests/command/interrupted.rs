@@ -1,0 +1,102 @@
+//! Ctrl-C: the run ends, and what was measured is a valid, smaller run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{detach_bench, newest, stderr, succeeds};
+
+/// Long enough for a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn ctrl_c_leaves_a_valid_smaller_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "run",
+        "--time",
+        "1h",
+        "--strategies",
+        "refcount,rwlock",
+        "--scenarios",
+        "fast_path",
+        "--threads",
+        "1",
+    ];
+    let mut child = detach_bench(folder.path(), &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_a_measurement(folder.path(), &mut child);
+    let pid = libc::pid_t::try_from(child.id()).unwrap();
+    // SAFETY: the process is a child that was not waited for, so the number is
+    // still its own.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+
+    let output = finish(child);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(130), "{text}");
+    assert!(text.contains("interrupted after"), "{text}");
+
+    let recorded = newest(folder.path());
+    assert!(!recorded.run.complete);
+    assert!(!recorded.measurements.is_empty());
+    // It draws, and says what it is.
+    let plotted = succeeds(folder.path(), &["plot", "latest"]);
+    assert!(
+        stderr(&plotted).contains("not completed"),
+        "{}",
+        stderr(&plotted)
+    );
+    assert!(recorded.dir.join("plots/index.html").exists());
+}
+
+/// Waits until the run has written a whole line.
+fn wait_for_a_measurement(folder: &Path, child: &mut Child) {
+    let began = Instant::now();
+    loop {
+        let lines = measurements(&folder.join("results/local"))
+            .and_then(|file| fs::read_to_string(file).ok())
+            .map_or(0, |text| text.matches('\n').count());
+        if lines > 0 {
+            return;
+        }
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the run ended by itself"
+        );
+        assert!(
+            began.elapsed() < PATIENCE,
+            "no measurement within {PATIENCE:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The only `measurements.jsonl` below the folder, as soon as there is one.
+fn measurements(folder: &Path) -> Option<PathBuf> {
+    let below = |folder: PathBuf| {
+        let entries = fs::read_dir(folder).ok()?;
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.is_dir())
+    };
+    let run = below(below(folder.to_owned())?)?;
+    Some(run.join("measurements.jsonl")).filter(|file| file.exists())
+}
+
+fn finish(mut child: Child) -> Output {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if began.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("the run did not end within {PATIENCE:?}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}

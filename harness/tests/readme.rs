@@ -1,0 +1,105 @@
+//! The README's tables and the gallery's figures are generated, and belong to
+//! what they are generated from.
+//!
+//! With `BLESS=1` in the environment they are made anew instead of compared;
+//! `ci/readme` does that.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use detach_plots::readme;
+use detach_results::Recorded;
+
+/// The run whose table the README shows and whose figures the gallery holds:
+/// the newest of those that this machine's folder was given.
+const RUN: &str = "results/recorded/shown";
+
+const BEGIN: &str = "<!-- strategies: begin -->\n";
+const END: &str = "<!-- strategies: end -->";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn blessing() -> bool {
+    env::var_os("BLESS").is_some()
+}
+
+fn shown_run() -> (String, Recorded) {
+    let name = fs::read_to_string(root().join(RUN)).expect("the name of the run that is shown");
+    let folder = format!("results/recorded/{}", name.trim());
+    let recorded = Recorded::read(&root().join(&folder)).expect("a committed run");
+    assert!(recorded.problems.is_empty(), "{:?}", recorded.problems);
+    (folder, recorded)
+}
+
+#[test]
+fn the_table_of_strategies_is_what_the_command_prints() {
+    let output = Command::new(env!("CARGO_BIN_EXE_detach-bench"))
+        .args(["list", "--markdown"])
+        .output()
+        .expect("the command runs");
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).expect("text");
+
+    let path = root().join("README.md");
+    let document = fs::read_to_string(&path).expect("the README");
+    let begin = document.find(BEGIN).expect(BEGIN) + BEGIN.len();
+    let end = document.find(END).expect(END);
+    if blessing() {
+        let blessed = format!("{}{printed}{}", &document[..begin], &document[end..]);
+        fs::write(&path, blessed).expect("the README can be written");
+    } else {
+        assert_eq!(&document[begin..end], printed, "run ci/readme");
+    }
+}
+
+#[test]
+fn the_table_of_results_belongs_to_the_committed_run() {
+    let (folder, recorded) = shown_run();
+    let path = root().join("README.md");
+    let document = fs::read_to_string(&path).expect("the README");
+    if blessing() {
+        let command = format!("cargo run --release -- plot {folder}");
+        let block = readme::block(&recorded, &command).expect("the run has a table");
+        let blessed = readme::replace(&document, &block).expect("the README has the markers");
+        fs::write(&path, blessed).expect("the README can be written");
+    } else {
+        readme::belongs(&document, &recorded).expect("run ci/readme");
+    }
+}
+
+/// Name and content of every SVG in a folder. They are text, and the same on
+/// every machine; the PNGs are drawn from the same scene.
+fn figures(folder: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(folder).expect("a folder of figures");
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "svg"))
+        .map(|path| {
+            let name = path.file_name().expect("a name").to_string_lossy();
+            let content = fs::read_to_string(&path).expect("text");
+            (name.into_owned(), content)
+        })
+        .collect()
+}
+
+#[test]
+fn the_gallery_holds_the_figures_of_the_committed_run() {
+    let (_, recorded) = shown_run();
+    let gallery = root().join("plots/gallery");
+    if blessing() {
+        detach_plots::draw(&recorded, &gallery).expect("the run has figures");
+        return;
+    }
+    let drawn = tempfile::tempdir().expect("a temporary folder");
+    detach_plots::draw(&recorded, drawn.path()).expect("the run has figures");
+    let (drawn, kept) = (figures(drawn.path()), figures(&gallery));
+    assert!(drawn.keys().eq(kept.keys()), "run ci/readme");
+    for (name, content) in drawn {
+        assert!(kept[&name] == content, "{name} differs: run ci/readme");
+    }
+}

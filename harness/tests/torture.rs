@@ -1,0 +1,235 @@
+//! The torture, for a moment: the strategies survive it, the negative controls
+//! do not, and the command says so.
+
+use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use detach_harness::torture::{Outcome, Report, Torturer};
+use detach_strategies::controls::{self, Expect};
+use detach_strategies::registry;
+
+/// One torture at a time: its threads want the CPUs for themselves.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn torturer(seed: u64) -> Torturer {
+    Torturer {
+        seed,
+        on_stuck: |violation| {
+            eprintln!("{violation}");
+            std::process::abort();
+        },
+    }
+}
+
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Processor time of this process so far, where it can be told. Unlike the time
+/// on the wall it does not pass while others have the CPUs.
+fn worked() -> Duration {
+    #[cfg(unix)]
+    {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the pointer is valid for the length of the call.
+        let status = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+        assert_eq!(status, 0);
+        Duration::new(
+            time.tv_sec.unsigned_abs(),
+            time.tv_nsec.unsigned_abs() as u32,
+        )
+    }
+    #[cfg(not(unix))]
+    {
+        static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        BEGUN.get_or_init(std::time::Instant::now).elapsed()
+    }
+}
+
+/// Tortures again and again, each time with another seed, until the report
+/// satisfies or so much work has been done.
+fn until(
+    satisfied: impl Fn(&Report) -> bool,
+    most: Duration,
+    torture: impl Fn(&Torturer) -> Option<Report>,
+) -> Report {
+    let begun = worked();
+    for seed in 20100816.. {
+        let report = torture(&torturer(seed)).expect("it exists");
+        let supported = !matches!(report.outcome, Outcome::Unsupported(_));
+        if !supported || satisfied(&report) || worked() - begun > most {
+            return report;
+        }
+    }
+    unreachable!("time runs out before seeds do")
+}
+
+#[test]
+fn every_strategy_survives() {
+    let _alone = alone();
+    for properties in registry::all() {
+        // A violation satisfies, too; nothing done at all does not.
+        let report = until(
+            |report| report.tally.detaches > 0 && report.tally.acquires > 0,
+            MOST,
+            |torturer| torturer.strategy(properties.id, Duration::from_millis(500), &NEVER),
+        );
+        println!("{}: {:?} {:?}", report.id, report.outcome, report.tally);
+        match report.outcome {
+            Outcome::Survived => assert_ne!(report.tally.detaches, 0),
+            Outcome::Violated(violation) => panic!("{violation}"),
+            Outcome::Unsupported(_) => {}
+        }
+    }
+}
+
+/// Processor time within which a control has to be caught. On two quiet CPUs it
+/// takes a second or two.
+const MOST: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_control_is_caught() {
+    let _alone = alone();
+    for control in controls::all() {
+        let (time, most) = match control.expect {
+            Expect::CaughtByTorture => (Duration::from_secs(10), MOST),
+            Expect::CaughtByModel | Expect::Survives => (Duration::from_secs(1), Duration::ZERO),
+        };
+        let report = until(
+            |report| report.outcome.meets(control.expect),
+            most,
+            |torturer| torturer.control(control.id, time, &NEVER),
+        );
+        println!("{}: {:?} {:?}", report.id, report.outcome, report.tally);
+        assert!(report.outcome.meets(control.expect), "{}", control.id);
+    }
+}
+
+#[test]
+fn no_such_strategy_no_torture() {
+    assert!(torturer(1).strategy("mutex", MOST, &NEVER).is_none());
+    assert!(torturer(1).control("refcount", MOST, &NEVER).is_none());
+    assert!(
+        torturer(1)
+            .strategy("turnstile-nofence", MOST, &NEVER)
+            .is_none()
+    );
+}
+
+#[test]
+fn whoever_is_interrupted_stops() {
+    let _alone = alone();
+    let interrupted = AtomicBool::new(true);
+    let report = torturer(1).strategy("refcount", MOST, &interrupted);
+    let report = report.unwrap();
+    assert!(matches!(report.outcome, Outcome::Survived));
+    assert_eq!(report.tally.batches, 0);
+}
+
+fn command(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_detach-bench"))
+        .arg("torture")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_command_prints_a_table() {
+    let _alone = alone();
+    let arguments = [
+        "--strategies",
+        "refcount,rwlock",
+        "--seconds",
+        "0.5",
+        "--seed",
+        "7",
+    ];
+    let output = command(&arguments);
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("seed 7"), "{stderr}");
+    for word in [
+        "attaches", "acquires", "late", "detaches", "refcount", "rwlock", "survived",
+    ] {
+        assert!(stdout.contains(word), "{word} is missing:\n{stdout}");
+    }
+    assert!(!stdout.contains("turnstile"), "{stdout}");
+}
+
+#[test]
+fn a_control_that_escapes_is_a_failure() {
+    let _alone = alone();
+    // Too short a time to catch any but the crudest.
+    let output = command(&["--controls", "--seconds", "0.000001"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if stdout.contains("ESCAPED") {
+        assert_eq!(output.status.code(), Some(3), "{stdout}");
+    } else {
+        // Only where none of them could be run.
+        assert!(!stdout.contains("caught after"), "{stdout}");
+        assert_eq!(output.status.code(), Some(0), "{stdout}");
+    }
+}
+
+#[test]
+fn bad_input_is_refused() {
+    for arguments in [
+        &["--strategies", "mutex"][..],
+        &["--strategies", "turnstile-nofence"],
+        &["--seconds", "0"],
+        &["--seconds", "soon"],
+        &["--seed", "-1"],
+        &["--tries", "3"],
+        &["--controls", "--tries", "0"],
+        &["--controls", "--strategies", "refcount"],
+    ] {
+        let output = command(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it_with_a_table() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::Stdio;
+
+    let _alone = alone();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_detach-bench"))
+        .args(["torture", "--strategies", "refcount", "--seconds", "600"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("refcount ...") {
+        line.clear();
+        assert_ne!(
+            stderr.read_line(&mut line).unwrap(),
+            0,
+            "it ended by itself"
+        );
+    }
+    // SAFETY: plain numbers; the child has not been waited for, so its number
+    // is still its own.
+    let status = unsafe { libc::kill(child.id().cast_signed(), libc::SIGINT) };
+    assert_eq!(status, 0);
+    let mut stdout = String::new();
+    let mut pipe = child.stdout.take().unwrap();
+    pipe.read_to_string(&mut stdout).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(stdout.contains("refcount"), "{stdout}");
+    assert!(stdout.contains("stopped"), "{stdout}");
+}
