@@ -1,0 +1,125 @@
+//! `fork` in a process of several threads.
+//!
+//! The child has a copy of everything, but only the thread that forked. Where
+//! another thread was inside, it is inside for ever in the child's copy, where
+//! nobody will ever leave. So the child may use what its parent attached if it
+//! can be sure that nobody else was inside, and it can always use what it
+//! attaches itself, with the exceptions of the table:
+//!
+//! | strategy | another thread was registered, and outside | another thread was inside |
+//! |---|---|---|
+//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `rwlock`, `arc-swap` | works | that device is held for ever |
+//! | `dying-membarrier`, `epoch` | works | every device is held for ever, the child's own too |
+//! | `dying-xcall` | every device is held for ever: the copy of the other thread is on line | the same |
+//! | `unprotected`, `seqlock` | works | works |
+//!
+//! (With `epoch` and `arc-swap` there is more behind this than could be tested:
+//! their libraries may be in the middle of something on another thread, and so
+//! may the memory allocator be, unless the C library sees to it, as glibc does.)
+//!
+//! Restartable sequences and the right to `membarrier` are inherited; the tests
+//! below would not pass otherwise.
+
+use std::thread;
+use std::time::Duration;
+
+use detach_strategies::{DetachError, DeviceRef, WaitsFor};
+
+use crate::support::cue::Cue;
+use crate::support::{every_strategy_isolated, long};
+
+/// How long the child waits for what will not come.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What the child found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Detached.
+    Works = 50,
+    /// Still held.
+    Held = 51,
+    /// Something else altogether.
+    Strange = 52,
+}
+
+/// Forks, and has the child enter `device`, leave, and detach it.
+fn in_a_child<D: DeviceRef<Softc = u64>>(device: &D, me: &mut D::Registration) -> Found {
+    // SAFETY: what the child does is what this test is about. It does not
+    // return, nor does it touch what other threads may have locked, apart from
+    // the allocator, which the C library makes usable.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "{}", std::io::Error::last_os_error());
+    if child == 0 {
+        // SAFETY: it takes a number. The signal ends a child that hangs.
+        unsafe { libc::alarm(30) };
+        let entered = device.acquire(me).map(|guard| *guard) == Ok(7);
+        let found = match device.detach_timeout(me, PATIENCE) {
+            Ok(7) if entered => Found::Works,
+            Err(DetachError::StillHeld) if entered => Found::Held,
+            _ => Found::Strange,
+        };
+        // SAFETY: it does not return, and runs nothing of ours.
+        unsafe { libc::_exit(found as i32) }
+    }
+    let mut status = 0;
+    // SAFETY: the number of a child, and a place for its status.
+    let result = unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(result, child);
+    assert!(libc::WIFEXITED(status), "the child ended with {status:#x}");
+    match libc::WEXITSTATUS(status) {
+        50 => Found::Works,
+        51 => Found::Held,
+        _ => Found::Strange,
+    }
+}
+
+/// Has another thread be registered, and inside `other` if there is one, while
+/// `meanwhile` runs.
+fn beside_another<D: DeviceRef<Softc = u64>, R>(
+    other: Option<&D>,
+    meanwhile: impl FnOnce() -> R,
+) -> R {
+    let ready = Cue::new();
+    let enough = Cue::new();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let me = D::register().unwrap();
+            let guard = other.map(|device| device.acquire(&me).unwrap());
+            ready.give();
+            enough.wait();
+            drop(guard);
+        });
+        ready.wait();
+        let result = meanwhile();
+        enough.give();
+        result
+    })
+}
+
+every_strategy_isolated! {
+    fn fork_with_several_threads<D>(expected: true) {
+        let mut me = D::register().unwrap();
+        let attach = || D::attach(7).unwrap();
+        let claims = D::PROPERTIES;
+        let unless = |held: bool| if held { Found::Held } else { Found::Works };
+
+        // Registered, outside; the device is the parent's.
+        let device = attach();
+        let found = beside_another::<D, _>(None, || in_a_child(&device, &mut me));
+        assert_eq!(found, unless(!claims.holder_may_sleep), "outside");
+
+        // Inside that device.
+        let found = beside_another(Some(&device), || in_a_child(&device, &mut me));
+        assert_eq!(found, unless(claims.waits_for != WaitsFor::Nobody), "inside");
+
+        // Inside another device.
+        let other = attach();
+        let found = beside_another(Some(&other), || in_a_child(&device, &mut me));
+        assert_eq!(found, unless(claims.waits_for == WaitsFor::EveryDevice), "elsewhere");
+
+        // The parent has noticed nothing of all this.
+        assert_eq!(*device.acquire(&me).unwrap(), 7);
+        assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
+        assert_eq!(other.detach_timeout(&mut me, long()), Ok(7));
+    }
+}
