@@ -15,14 +15,30 @@ use super::softc::Softc;
 /// one that never returns would never be joined.
 const AGES: Duration = Duration::from_secs(1);
 
+/// When a detacher goes for the next device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Some time or other.
+    Any,
+    /// When others are about to enter it.
+    Besieged,
+}
+
 /// Detaches every device of the row, or finds that another detacher did.
-pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(sitter: &mut Sitter<'_>, board: &Board<D>) {
+pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    board: &Board<D>,
+    pace: Pace,
+) {
     let mut me = D::register().expect("the strategy is supported here");
     for number in 0..board.len() {
         let Some(device) = wait_for(sitter, board, &mut me, number) else {
             return;
         };
-        pause::<D>(sitter, &mut me);
+        match pace {
+            Pace::Any => pause::<D>(sitter, &mut me),
+            Pace::Besieged => wait_for_latecomers::<D>(sitter, &mut me),
+        }
         if !detach(sitter, board, device, &mut me, number) {
             return;
         }
@@ -59,6 +75,24 @@ fn pause<D: DeviceRef<Softc = Softc>>(sitter: &mut Sitter<'_>, me: &mut D::Regis
         2 => thread::yield_now(),
         _ => {}
     }
+}
+
+/// Waits until some threads are about to enter; but not for ever, as some
+/// strategies never tell.
+fn wait_for_latecomers<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    me: &mut D::Registration,
+) {
+    sitter.rest::<D>(me);
+    let enough = sitter.run.hints.entering() + sitter.random.random_range(3..15);
+    D::offline(me, || {
+        for _ in 0..30 {
+            if sitter.run.hints.entering() >= enough {
+                break;
+            }
+            thread::sleep(Duration::from_micros(20));
+        }
+    });
 }
 
 /// Detaches one device, with or without patience; tells whether to go on.

@@ -169,9 +169,11 @@ impl Disturbance {
     }
 
     fn dawdle(&mut self, point: Point) {
-        let Hints { left, .. } = &*self.hints;
-        if point == Point::Left {
-            left.set(left.get() + 1);
+        let Hints { left, entering, .. } = &*self.hints;
+        match point {
+            Point::BeforeEnter => entering.set(entering.get() + 1),
+            Point::Left => left.set(left.get() + 1),
+            _ => {}
         }
         if self.calm {
             return;
@@ -180,7 +182,7 @@ impl Disturbance {
             // Whoever is late has to be still on the way when the first look
             // is taken, so detach hurries up to that.
             Point::Closed => {
-                self.looks_to_slow = self.random.random_range(0..6);
+                self.looks_to_slow = self.random.random_range(1..4);
                 0.1
             }
             Point::Fenced => 0.1,

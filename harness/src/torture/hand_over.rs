@@ -12,7 +12,7 @@ use detach_strategies::DeviceRef;
 use rand::Rng;
 
 use super::board::Board;
-use super::detacher::detach_all;
+use super::detacher::{Pace, detach_all};
 use super::disturb::migrate;
 use super::holder::Stay;
 use super::seat::{Doing, Sitter};
@@ -67,7 +67,7 @@ where
         for pair in 0..2 {
             scope.spawn(move || give::<D>(run, 2 * pair, board));
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board));
+        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board, Pace::Any));
     });
     board.close(run);
 }

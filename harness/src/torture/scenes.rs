@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::board::Board;
-use super::detacher::detach_all;
+use super::detacher::{Pace, detach_all};
 use super::holder::Besieging::{Long, Short};
 use super::holder::{besiege, enter_and_leave};
 use super::seat::Sitter;
@@ -99,7 +99,7 @@ fn play_crowd<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
         }
         for seat in holders..holders + detachers {
             scope.spawn(move || {
-                detach_all(&mut Sitter::new(run, seat, 0), board);
+                detach_all(&mut Sitter::new(run, seat, 0), board, Pace::Any);
             });
         }
     });
@@ -126,7 +126,7 @@ fn play_churn<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
                 }
             });
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 3, 0), board));
+        scope.spawn(move || detach_all(&mut Sitter::new(run, 3, 0), board, Pace::Any));
     });
     board.close(run);
 }
@@ -147,7 +147,7 @@ fn play_siege<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
                 besiege(&mut sitter, board, stay);
             });
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board));
+        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board, Pace::Besieged));
     });
     board.close(run);
 }
