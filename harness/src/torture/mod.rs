@@ -2,15 +2,15 @@
 //!
 //! Real threads attach, enter, leave and detach many devices, while softcs are
 //! poisoned the moment a detach returns them and reused for the next device
-//! ([`softc`]), and random delays stretch the strategies at named points
-//! ([`disturb`]). What is looked for:
+//! (`softc`), and random delays stretch the strategies at named points
+//! (`disturb`). What is looked for:
 //!
 //! - a holder whose softc was reclaimed, or became another device's;
 //! - a detach that returns before what its holders did is visible to it;
 //! - a softc handed out twice, never, or by the wrong device;
 //! - an acquire that succeeds after the device is gone;
 //! - a copy of a softc that is made of two halves;
-//! - a detach that sleeps on when nobody is left to wake it ([`watchdog`]).
+//! - a detach that sleeps on when nobody is left to wake it (`watchdog`).
 //!
 //! Holders spin, yield, sleep, migrate between CPUs, nest, panic, come too
 //! late, and release on another thread, each as far as the strategy allows it.
