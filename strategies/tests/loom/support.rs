@@ -2,11 +2,11 @@
 
 use std::any::type_name_of_val;
 use std::cell::RefCell;
+use std::env;
 use std::panic;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Once};
-use std::thread;
 use std::time::Instant;
 
 use loom::cell::UnsafeCell;
@@ -36,34 +36,48 @@ pub(crate) fn preemptions(
 
 /// Explores a model that has to hold.
 pub(crate) fn holds(bound: Preemptions, model: impl Fn() + Send + Sync + 'static) {
-    let short = std::env::var_os("LOOM_SHORT").is_some();
+    let short = env::var_os("LOOM_SHORT").is_some();
     let bound = if short { bound.short } else { bound.full };
     let name = name_of(&model);
     let start = Instant::now();
-    let (executions, outcome) = explore(bound, model);
+    let executions = explore(bound, name, model);
     let seconds = start.elapsed().as_secs_f64();
-    match outcome {
-        Ok(()) => println!("{name}: holds in {executions} executions, {seconds:.1} s"),
-        Err(message) => panic!("{name}: fails in execution {executions}: {message}"),
-    }
+    println!("{name}: holds in {executions} executions, {seconds:.1} s");
 }
 
 /// Explores a model that must not hold, until loom reports one of `defects`.
+///
+/// A violation ends the process that explores, so this is done in another one:
+/// the same executable, told to run this test alone.
 pub(crate) fn is_caught(
     bound: impl Into<Option<usize>>,
     defects: &[&str],
     model: impl Fn() + Send + Sync + 'static,
 ) {
+    const INNER: &str = "LOOM_INNER";
     let name = name_of(&model);
-    let (executions, outcome) = explore(bound.into(), model);
-    let Err(message) = outcome else {
+    if env::var_os(INNER).is_some() {
+        let executions = explore(bound.into(), name, model);
         panic!("{name}: not caught in {executions} executions");
-    };
+    }
+    let executable = env::current_exe().expect("the path of the test");
+    let output = Command::new(executable)
+        .args([name, "--exact", "--nocapture"])
+        .env(INNER, "1")
+        .output()
+        .expect("the test runs");
+    let report = String::from_utf8_lossy(&output.stderr);
     assert!(
-        defects.iter().any(|defect| message.contains(defect)),
-        "{name}: something else was caught: {message}"
+        output.status.code() == Some(VIOLATION),
+        "{name}: not caught: {report}"
     );
-    println!("{name}: caught in execution {executions}: {message}");
+    let report = report.lines().find(|line| line.starts_with(name));
+    let report = report.expect("what was caught");
+    assert!(
+        defects.iter().any(|defect| report.contains(defect)),
+        "something else was caught: {report}"
+    );
+    println!("{}", report.replace("fails in", "caught in"));
 }
 
 fn name_of<M>(model: &M) -> &'static str {
@@ -72,27 +86,31 @@ fn name_of<M>(model: &M) -> &'static str {
     name.strip_suffix("::{{closure}}").unwrap_or(name)
 }
 
-/// Runs all executions of `model`, or those up to the first that fails.
+/// How the process ends when a model does not hold.
+const VIOLATION: i32 = 86;
+
+/// Runs all executions of `model`, and returns how many.
 ///
 /// After a failure there is no way back: unwinding would run destructors that
-/// ask loom for locks, and loom would panic again. So the model runs on a
-/// thread of its own, which stops for ever where it first panics.
+/// ask loom for locks, and loom would panic again. So the process reports the
+/// failure and ends where the model first panics.
 fn explore(
     bound: Option<usize>,
+    name: &'static str,
     model: impl Fn() + Send + Sync + 'static,
-) -> (u64, Result<(), String>) {
-    static STOP_MODELS: Once = Once::new();
-    STOP_MODELS.call_once(|| {
+) -> u64 {
+    static REPORT_MODELS: Once = Once::new();
+    REPORT_MODELS.call_once(|| {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            match OUTCOME.with_borrow_mut(Option::take) {
+            match MODEL.with_borrow(Clone::clone) {
                 None => report(info),
-                Some(outcome) => {
+                Some((name, executions)) => {
+                    // Ordering: Relaxed; this thread counted them.
+                    let execution = executions.load(Ordering::Relaxed);
                     let message = info.payload_as_str().unwrap_or("a panic without words");
-                    let _ = outcome.send(Err(String::from(message)));
-                    loop {
-                        thread::park();
-                    }
+                    eprintln!("{name}: fails in execution {execution}: {message}");
+                    process::exit(VIOLATION);
                 }
             }
         }));
@@ -103,25 +121,24 @@ fn explore(
     let mut builder = Builder::new();
     builder.preemption_bound = bound;
     builder.max_branches = MAX_STEPS;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        OUTCOME.set(Some(sender.clone()));
-        builder.check(move || {
-            // Ordering: Relaxed; the channel orders the reader after it.
-            count.fetch_add(1, Ordering::Relaxed);
-            model();
-        });
-        OUTCOME.set(None);
-        let _ = sender.send(Ok(()));
+    MODEL.set(Some((name, Arc::clone(&executions))));
+    builder.check(move || {
+        // Ordering: Relaxed; one thread counts.
+        count.fetch_add(1, Ordering::Relaxed);
+        model();
     });
-    let outcome = receiver.recv().expect("the model ends or stops");
+    MODEL.set(None);
     // Ordering: Relaxed; as above.
-    (executions.load(Ordering::Relaxed), outcome)
+    executions.load(Ordering::Relaxed)
 }
 
+/// The name of a model and its executions so far.
+type Model = (&'static str, Arc<AtomicU64>);
+
 thread_local! {
-    /// Where the model on this thread reports that it failed.
-    static OUTCOME: RefCell<Option<Sender<Result<(), String>>>> = const { RefCell::new(None) };
+    /// The model that is explored on this thread. (loom runs the threads of a
+    /// model as coroutines of one.)
+    static MODEL: RefCell<Option<Model>> = const { RefCell::new(None) };
 }
 
 /// What loom or a holder says when a softc was not protected.
