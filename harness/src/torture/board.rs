@@ -7,12 +7,13 @@
 //! threads have been joined, and no guard can be left, the handles are dropped
 //! and the next batch begins.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use detach_strategies::{DeviceRef, LateArrival, Reclaim};
 
 use super::Run;
+use super::disturb::Hints;
 use super::softc::{Sight, Softc};
 use super::tally::Tally;
 
@@ -31,8 +32,8 @@ pub(super) struct Cell<D> {
 pub(super) struct Board<D> {
     cells: Box<[Cell<D>]>,
     window: usize,
-    /// Cells that have been dealt a device.
-    attached: AtomicUsize,
+    /// What the threads at this board let each other know.
+    pub(super) hints: Arc<Hints>,
     /// Detaches won.
     detached: AtomicUsize,
     /// Whether softcs are exchanged while their device is closed, so that a
@@ -52,7 +53,7 @@ impl<D: DeviceRef<Softc = Softc>> Board<D> {
         let board = Board {
             cells: std::iter::repeat_with(cell).take(devices).collect(),
             window: window.min(devices),
-            attached: AtomicUsize::new(0),
+            hints: Arc::default(),
             detached: AtomicUsize::new(0),
             exchanged,
         };
@@ -75,8 +76,6 @@ impl<D: DeviceRef<Softc = Softc>> Board<D> {
             cell.device.set(device).is_ok(),
             "each cell is dealt one device"
         );
-        // Ordering: Relaxed; readers get the device from its OnceLock.
-        self.attached.fetch_add(1, Ordering::Relaxed);
         tally.attaches += 1;
     }
 

@@ -37,7 +37,7 @@ pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
         };
         match pace {
             Pace::Any => pause::<D>(sitter, &mut me),
-            Pace::Besieged => wait_for_latecomers::<D>(sitter, &mut me),
+            Pace::Besieged => wait_for_latecomers(sitter, board, &mut me),
         }
         if !detach(sitter, board, device, &mut me, number) {
             return;
@@ -81,13 +81,14 @@ fn pause<D: DeviceRef<Softc = Softc>>(sitter: &mut Sitter<'_>, me: &mut D::Regis
 /// strategies never tell.
 fn wait_for_latecomers<D: DeviceRef<Softc = Softc>>(
     sitter: &mut Sitter<'_>,
+    board: &Board<D>,
     me: &mut D::Registration,
 ) {
     sitter.rest::<D>(me);
-    let enough = sitter.run.hints.entering() + sitter.random.random_range(3..15);
+    let enough = board.hints.entering() + sitter.random.random_range(2..8);
     D::offline(me, || {
         for _ in 0..30 {
-            if sitter.run.hints.entering() >= enough {
+            if board.hints.entering() >= enough {
                 break;
             }
             thread::sleep(Duration::from_micros(20));

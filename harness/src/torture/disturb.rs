@@ -77,7 +77,8 @@ struct Disturbance {
     /// The look of the present detach that is worth a delay is the one that
     /// brings this to zero.
     looks_to_slow: u32,
-    /// Whether the thread enters on one CPU and leaves on another, always.
+    /// Whether the thread is one that comes late as often as it can, enters on
+    /// one CPU and leaves on another, and does not stay.
     restless: bool,
     /// Where a restless thread is.
     cpu: usize,
@@ -140,7 +141,8 @@ pub(super) fn begin(seed: u64, cpus: &Arc<[usize]>, hints: &Arc<Hints>) {
     });
 }
 
-/// From now on the calling thread changes its CPU whenever it has entered.
+/// From now on the calling thread hesitates to enter, and changes its CPU as
+/// soon as it has entered.
 pub(super) fn be_restless() {
     DISTURBANCE.with_borrow_mut(|disturbance| disturbance.restless = true);
 }
@@ -182,7 +184,10 @@ impl Disturbance {
             // Whoever is late has to be still on the way when the first look
             // is taken, so detach hurries up to that.
             Point::Closed => {
-                self.looks_to_slow = self.random.random_range(1..4);
+                // Somewhere between one CPU and the next, where it goes CPU by
+                // CPU.
+                let looks = u32::try_from(self.cpus.len()).unwrap_or(1).min(16) + 2;
+                self.looks_to_slow = self.random.random_range(1..looks);
                 0.1
             }
             Point::Fenced => 0.1,
@@ -196,6 +201,7 @@ impl Disturbance {
             },
             Point::BeforeEnter if self.restless => 0.9,
             Point::Entered if self.restless => 1.0,
+            _ if self.restless => 0.05,
             _ => 0.5,
         };
         if !self.random.random_bool(likely) {

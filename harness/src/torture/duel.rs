@@ -22,7 +22,7 @@ use rand::Rng;
 
 use super::board::Board;
 use super::detacher::{detach, wait_for};
-use super::disturb::{self, spin};
+use super::disturb::{self, Hints, spin};
 use super::holder::{Stay, Until};
 use super::seat::{Doing, Sitter};
 use super::softc::Softc;
@@ -114,7 +114,7 @@ pub(super) fn holder<D: DeviceRef<Softc = Softc>>(
                     let stay = Stay::begin(run, sitter.number, number, *guard, expected);
                     // Ordering: Relaxed; tells the detacher to begin.
                     meeting.visited.store(number + 1, Ordering::Relaxed);
-                    until.pass(&stay);
+                    until.pass(&stay, &board.hints);
                     drop(stay);
                     drop(guard);
                     sitter.tally.acquires += 1;
@@ -166,7 +166,7 @@ pub(super) fn detacher<D: DeviceRef<Softc = Softc>>(
             }
         }
         sitter.rest::<D>(&mut me);
-        ambush(sitter);
+        ambush(sitter, &board.hints);
         let go_on = detach(sitter, board, device, &mut me, number);
         meeting.call(HOLDER);
         if !go_on {
@@ -176,8 +176,7 @@ pub(super) fn detacher<D: DeviceRef<Softc = Softc>>(
 }
 
 /// Waits until the holder is about to enter, and a little longer.
-fn ambush(sitter: &mut Sitter<'_>) {
-    let hints = &sitter.run.hints;
+fn ambush(sitter: &mut Sitter<'_>, hints: &Hints) {
     let before = hints.entering();
     // Some strategies never tell, and a holder may have been put to sleep.
     for _ in 0..1000 {

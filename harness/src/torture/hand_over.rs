@@ -4,6 +4,7 @@
 //! are `Send`. A visitor of the registry knows less, so these are listed here
 //! once more, and a test compares the list with what the properties say.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -13,7 +14,7 @@ use rand::Rng;
 
 use super::board::Board;
 use super::detacher::{Pace, detach_all};
-use super::disturb::migrate;
+use super::disturb::{Hints, migrate};
 use super::holder::Stay;
 use super::seat::{Doing, Sitter};
 use super::softc::Softc;
@@ -67,7 +68,8 @@ where
         for pair in 0..2 {
             scope.spawn(move || give::<D>(run, 2 * pair, board));
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board, Pace::Any));
+        scope
+            .spawn(move || detach_all(&mut Sitter::new(run, &board.hints, 4, 0), board, Pace::Any));
     });
     board.close(run);
 }
@@ -82,8 +84,8 @@ where
     let me = D::register().expect("the strategy is supported here");
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(3);
-        scope.spawn(move || receive::<D>(run, seat + 1, receiver));
-        let mut sitter = Sitter::new(run, seat, 0);
+        scope.spawn(move || receive::<D>(run, &board.hints, seat + 1, receiver));
+        let mut sitter = Sitter::new(run, &board.hints, seat, 0);
         while !board.finished() && !run.over() {
             give_one(&mut sitter, board, &me, &sender);
             // A registration that is shared allows no safe point; strategies
@@ -132,11 +134,15 @@ fn give_one<'g, D: DeviceRef<Softc = Softc>>(
     sitter.idle();
 }
 
-fn receive<'g, D>(run: &Run<'_>, seat: usize, receiver: Receiver<Parcel<D::Guard<'g>>>)
-where
+fn receive<'g, D>(
+    run: &Run<'_>,
+    hints: &Arc<Hints>,
+    seat: usize,
+    receiver: Receiver<Parcel<D::Guard<'g>>>,
+) where
     D: DeviceRef<Softc = Softc> + 'g,
 {
-    let mut sitter = Sitter::new(run, seat, 0);
+    let mut sitter = Sitter::new(run, hints, seat, 0);
     while let Ok(parcel) = sitter.parked(|| receiver.recv()) {
         let Parcel {
             guard,

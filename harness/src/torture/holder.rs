@@ -10,7 +10,7 @@ use rand::Rng;
 use super::Run;
 use super::board::Board;
 use super::detacher::wait_for;
-use super::disturb::{migrate, spin};
+use super::disturb::{Hints, migrate, spin};
 use super::seat::{Doing, Sitter};
 use super::softc::{Sight, Softc};
 
@@ -275,13 +275,13 @@ pub(super) enum Until {
 
 impl Until {
     /// Stays that long.
-    pub(super) fn pass(&self, stay: &Stay<'_>) {
+    pub(super) fn pass(&self, stay: &Stay<'_>, hints: &Hints) {
         match *self {
             Until::Laps(laps) => stay.look_for(laps),
             Until::Looks(looks) => {
                 // The limit is for strategies whose detachers do not look.
                 for _ in 0..2000 {
-                    if stay.run.hints.looks() >= looks {
+                    if hints.looks() >= looks {
                         return;
                     }
                     stay.look();

@@ -64,7 +64,6 @@ pub use softc::Softc;
 pub use tally::Tally;
 pub use verdict::Violation;
 
-use disturb::Hints;
 use scenes::{Crowded, Duelling, Scene};
 use seat::Seats;
 use verdict::Verdict;
@@ -217,7 +216,6 @@ struct Run<'a> {
     seed: u64,
     cpus: Arc<[usize]>,
     seats: Seats,
-    hints: Arc<Hints>,
     verdict: Verdict,
     tally: Mutex<Tally>,
     batch: AtomicU64,
@@ -241,7 +239,6 @@ impl<'a> Run<'a> {
             seed: subject.torturer.seed,
             cpus: allowed_cpus().unwrap_or_default().into(),
             seats: Seats::new(),
-            hints: Arc::default(),
             verdict: Verdict::default(),
             tally: Mutex::default(),
             batch: AtomicU64::new(0),

@@ -44,13 +44,13 @@ fn play<D: Reopen<Softc = Softc>>(run: &Run<'_>) {
         let board = &board;
         for seat in 0..3 {
             scope.spawn(move || {
-                let mut sitter = Sitter::new(run, seat, 0);
+                let mut sitter = Sitter::new(run, &board.hints, seat, 0);
                 enter_and_leave(&mut sitter, board, usize::MAX);
             });
         }
         for seat in 3..5 {
             scope.spawn(move || {
-                let mut sitter = Sitter::new(run, seat, 0);
+                let mut sitter = Sitter::new(run, &board.hints, seat, 0);
                 close_and_detach(&mut sitter, board);
             });
         }

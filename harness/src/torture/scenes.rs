@@ -71,11 +71,11 @@ fn play_duel<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
     let meeting = duel::Meeting::default();
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut sitter = Sitter::new(run, 0, 0);
+            let mut sitter = Sitter::new(run, &board.hints, 0, 0);
             duel::holder(&mut sitter, &board, &meeting);
         });
         scope.spawn(|| {
-            let mut sitter = Sitter::new(run, 1, 0);
+            let mut sitter = Sitter::new(run, &board.hints, 1, 0);
             duel::detacher(&mut sitter, &board, &meeting);
         });
     });
@@ -93,13 +93,17 @@ fn play_crowd<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
         let board = &board;
         for seat in 0..holders {
             scope.spawn(move || {
-                let mut sitter = Sitter::new(run, seat, 0);
+                let mut sitter = Sitter::new(run, &board.hints, seat, 0);
                 enter_and_leave(&mut sitter, board, usize::MAX);
             });
         }
         for seat in holders..holders + detachers {
             scope.spawn(move || {
-                detach_all(&mut Sitter::new(run, seat, 0), board, Pace::Any);
+                detach_all(
+                    &mut Sitter::new(run, &board.hints, seat, 0),
+                    board,
+                    Pace::Any,
+                );
             });
         }
     });
@@ -119,14 +123,15 @@ fn play_churn<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
                     }
                     thread::scope(|short| {
                         short.spawn(|| {
-                            let mut sitter = Sitter::new(run, seat, salt);
+                            let mut sitter = Sitter::new(run, &board.hints, seat, salt);
                             enter_and_leave(&mut sitter, board, 3);
                         });
                     });
                 }
             });
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 3, 0), board, Pace::Any));
+        scope
+            .spawn(move || detach_all(&mut Sitter::new(run, &board.hints, 3, 0), board, Pace::Any));
     });
     board.close(run);
 }
@@ -136,18 +141,20 @@ fn play_churn<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
 fn play_siege<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
     let board = Board::<D>::new(run, 200, 4, false);
     thread::scope(|scope| {
-        let board = &board;
-        for seat in 0..4 {
+        for seat in 0..5 {
+            let board = &board;
             scope.spawn(move || {
-                let mut sitter = Sitter::new(run, seat, 0);
-                let stay = if seat == 0 { Long } else { Short };
-                if seat != 0 {
-                    disturb::be_restless();
+                let mut sitter = Sitter::new(run, &board.hints, seat, 0);
+                match seat {
+                    0 => detach_all(&mut sitter, board, Pace::Besieged),
+                    1 => besiege(&mut sitter, board, Long),
+                    _ => {
+                        disturb::be_restless();
+                        besiege(&mut sitter, board, Short);
+                    }
                 }
-                besiege(&mut sitter, board, stay);
             });
         }
-        scope.spawn(move || detach_all(&mut Sitter::new(run, 4, 0), board, Pace::Besieged));
     });
     board.close(run);
 }

@@ -1,5 +1,6 @@
 //! The threads of a batch, and what each is doing, for the watchdog to see.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use detach_strategies::DeviceRef;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::disturb;
+use super::disturb::{self, Hints};
 use super::tally::Tally;
 use super::{Run, SEATS, Softc, thread_id};
 
@@ -117,10 +118,11 @@ pub(super) struct Sitter<'r> {
 }
 
 impl<'r> Sitter<'r> {
-    /// Sits down. `salt` tells this thread from others on the same seat.
-    pub(super) fn new(run: &'r Run<'r>, number: usize, salt: u64) -> Self {
+    /// Sits down. `hints` are those of its board, and `salt` tells this thread
+    /// from others on the same seat.
+    pub(super) fn new(run: &'r Run<'r>, hints: &Arc<Hints>, number: usize, salt: u64) -> Self {
         let seed = run.seed_of(number, salt);
-        disturb::begin(seed, &run.cpus, &run.hints);
+        disturb::begin(seed, &run.cpus, hints);
         let seat = &run.seats.seats[number];
         // Ordering: Relaxed; the store of the state publishes it.
         seat.thread.store(thread_id(), Ordering::Relaxed);

@@ -28,7 +28,7 @@ fn is_seen(id: &str, name: &str, test: &str) -> bool {
 /// shows. Here every claim of every strategy is made untrue in every way, one
 /// at a time, and a test insists on the truth.
 #[test]
-#[ignore = "takes a minute or two; ci runs it"]
+#[ignore = "a process for each of two hundred falsehoods: half a minute or more"]
 fn no_falsehood_is_believed() {
     struct Supported;
     impl Visitor<u64> for Supported {
@@ -46,6 +46,11 @@ fn no_falsehood_is_believed() {
             continue;
         }
         for falsehood in falsehoods(claims) {
+            #[cfg(target_os = "linux")]
+            if falsehood.name == "not-signal_handlers" && crate::signals::harm_is_hidden(id) {
+                println!("{id}: this program cannot show what a signal handler does");
+                continue;
+            }
             if is_seen(id, &falsehood.name, falsehood.test) {
                 seen += 1;
             } else {
