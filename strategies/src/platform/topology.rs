@@ -16,9 +16,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 mod affinity;
+mod cgroup;
 mod cpu_list;
-#[cfg(test)]
-mod fixture;
+mod cpuset;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixture;
 mod quota;
 mod sysfs;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod tests;
 
 pub use affinity::{allowed_cpus, pin_current_thread};
 pub use cpu_list::{CpuListError, format_cpu_list, parse_cpu_list};
+pub use cpuset::{cpuset, cpuset_at};
 pub use quota::{cpu_quota, cpu_quota_at};
 
 /// One CPU (a hardware thread) that the process may use, and what it is part
@@ -99,6 +102,16 @@ impl Topology {
     /// is guessed and noted.
     pub fn from_sysfs(root: &Path, allowed: &[usize]) -> Result<Self, TopologyError> {
         sysfs::read(root, allowed)
+    }
+
+    /// [`from_sysfs`](Self::from_sysfs) for a process that may use every CPU
+    /// that is online: the way to look at the tree of another machine.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_sysfs`](Self::from_sysfs).
+    pub fn from_sysfs_all(root: &Path) -> Result<Self, TopologyError> {
+        Self::from_sysfs(root, &sysfs::online(root)?)
     }
 
     /// `allowed` CPUs of which nothing else is known.

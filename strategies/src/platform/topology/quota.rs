@@ -7,7 +7,9 @@
 //! grants CPUs.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
+
+use super::cgroup::{self, Version};
 
 /// The CPUs' worth of time that the control groups of this process grant, the
 /// strictest of them deciding; `None` when nothing limits it.
@@ -17,105 +19,29 @@ pub fn cpu_quota() -> Option<f64> {
 
 /// [`cpu_quota`] for a file system whose root is `root`.
 pub fn cpu_quota_at(root: &Path) -> Option<f64> {
-    let memberships = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-    let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
-    let mut strictest: Option<f64> = None;
-    for mount in mounts.lines().filter_map(Mount::parse) {
-        let Some(group) = memberships.lines().find_map(|line| mount.group_of(line)) else {
-            continue;
-        };
+    cgroup::groups(root, "cpu")
+        .iter()
         // A limit of any group on the way up binds those below it.
-        for folder in mount.folders(root, group) {
-            if let Some(quota) = mount.version.quota(&folder) {
-                strictest = Some(strictest.map_or(quota, |known| known.min(quota)));
-            }
+        .flat_map(|(version, folders)| folders.iter().map(|folder| quota(*version, folder)))
+        .flatten()
+        .reduce(f64::min)
+}
+
+/// What one group grants.
+fn quota(version: Version, folder: &Path) -> Option<f64> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    let (quota, period) = match version {
+        Version::V1 => (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?),
+        Version::V2 => {
+            let text = read("cpu.max")?;
+            let (quota, period) = text.trim().split_once(' ')?;
+            (quota.to_owned(), period.to_owned())
         }
-    }
-    strictest
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    V1,
-    V2,
-}
-
-impl Version {
-    fn quota(self, folder: &Path) -> Option<f64> {
-        let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-        let (quota, period) = match self {
-            Version::V1 => (read("cpu.cfs_quota_us")?, read("cpu.cfs_period_us")?),
-            Version::V2 => {
-                let text = read("cpu.max")?;
-                let (quota, period) = text.trim().split_once(' ')?;
-                (quota.to_owned(), period.to_owned())
-            }
-        };
-        // No limit reads `max` in version 2 and -1 in version 1.
-        let quota: f64 = quota.trim().parse().ok()?;
-        let period: f64 = period.trim().parse().ok()?;
-        (quota > 0.0 && period > 0.0).then_some(quota / period)
-    }
-}
-
-/// A mounted hierarchy of control groups that may carry CPU limits.
-struct Mount<'a> {
-    version: Version,
-    /// The group that appears at the mount point.
-    top: &'a str,
-    point: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    /// Reads a line of `mountinfo`:
-    /// `31 23 0:28 /top /point options... - type source super-options`.
-    fn parse(line: &'a str) -> Option<Self> {
-        let (front, back) = line.split_once(" - ")?;
-        let mut front = front.split(' ').skip(3);
-        let (top, point) = (front.next()?, front.next()?);
-        let mut back = back.split(' ');
-        let (kind, options) = (back.next()?, back.next_back()?);
-        let version = match kind {
-            "cgroup2" => Version::V2,
-            "cgroup" if options.split(',').any(|option| option == "cpu") => Version::V1,
-            _ => return None,
-        };
-        Some(Mount {
-            version,
-            top,
-            point,
-        })
-    }
-
-    /// The group that a line of `/proc/self/cgroup` names, if the line speaks
-    /// of this hierarchy: `0::/group` or `4:cpu,cpuacct:/group`.
-    fn group_of<'l>(&self, line: &'l str) -> Option<&'l str> {
-        let mut fields = line.splitn(3, ':');
-        let (hierarchy, controllers, group) = (fields.next()?, fields.next()?, fields.next()?);
-        let ours = match self.version {
-            Version::V1 => controllers.split(',').any(|name| name == "cpu"),
-            Version::V2 => hierarchy == "0" && controllers.is_empty(),
-        };
-        ours.then_some(group)
-    }
-
-    /// The folders of `group` and of every group above it, as far as they
-    /// are mounted.
-    fn folders(&self, root: &Path, group: &str) -> Vec<PathBuf> {
-        let below_root = |path: &str| -> PathBuf {
-            Path::new(path)
-                .components()
-                .filter(|part| matches!(part, Component::Normal(_)))
-                .collect()
-        };
-        let point = root.join(below_root(self.point));
-        let group = below_root(group);
-        // In a container the mount often shows the group itself at its point.
-        let inside = group
-            .strip_prefix(below_root(self.top))
-            .unwrap_or(Path::new(""));
-        inside.ancestors().map(|part| point.join(part)).collect()
-    }
+    };
+    // No limit reads `max` in version 2 and -1 in version 1.
+    let quota: f64 = quota.trim().parse().ok()?;
+    let period: f64 = period.trim().parse().ok()?;
+    (quota > 0.0 && period > 0.0).then_some(quota / period)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{Cpu, Topology, TopologyError, parse_cpu_list};
 pub(super) fn read(root: &Path, allowed: &[usize]) -> Result<Topology, TopologyError> {
     let folder = root.join("devices/system/cpu");
     let possible = required_list(&folder.join("possible"))?;
-    let online = required_list(&folder.join("online"))?;
+    let online = online(root)?;
     let nodes = nodes(&root.join("devices/system/node"));
     let slow = optional_list(&root.join("devices/cpu_atom/cpus")).unwrap_or_default();
 
@@ -86,6 +86,11 @@ pub(super) fn read(root: &Path, allowed: &[usize]) -> Result<Topology, TopologyE
         );
     }
     Ok(topology)
+}
+
+/// The CPUs that are online in the tree at `root`.
+pub(super) fn online(root: &Path) -> Result<Vec<usize>, TopologyError> {
+    required_list(&root.join("devices/system/cpu/online"))
 }
 
 fn required_list(path: &Path) -> Result<Vec<usize>, TopologyError> {
