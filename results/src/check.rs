@@ -6,7 +6,7 @@
 //! one was read.
 
 use crate::latency::LatencyError;
-use crate::record::{Cost, Detach, Estimate, Measurement, Outcome};
+use crate::record::{Cost, Detach, Estimate, Measurement, Outcome, Visits};
 
 /// Why a measurement cannot be true.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -48,6 +48,7 @@ impl Measurement {
             Outcome::Unsupported { .. } => Ok(()),
             Outcome::Cost(cost) => check_cost(cost),
             Outcome::Detach(detach) => check_detach(detach),
+            Outcome::Visits(visits) => check_visits(visits),
         }
     }
 }
@@ -55,6 +56,20 @@ impl Measurement {
 fn check_cost(cost: &Cost) -> Result<(), Implausible> {
     check_estimate(&cost.ns_per_op)?;
     positive("ops_per_second", cost.ops_per_second)?;
+    for value in &cost.set_apart {
+        positive("set_apart", *value)?;
+    }
+    for (field, value) in [
+        ("bytes_per_device", cost.bytes_per_device),
+        ("detaches_per_second", cost.detaches_per_second),
+    ] {
+        if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
+            return Err(Implausible::new(
+                field,
+                "is not a finite number from zero on",
+            ));
+        }
+    }
     if !(0.0..=1.0).contains(&cost.fairness) {
         let what = format!("is {}, not between 0 and 1", cost.fairness);
         return Err(Implausible::new("fairness", what));
@@ -87,6 +102,8 @@ fn check_detach(detach: &Detach) -> Result<(), Implausible> {
         ("last_entry_ns", &detach.last_entry_ns),
         ("last_leave_ns", &detach.last_leave_ns),
         ("heavy_fence_ns", &detach.heavy_fence_ns),
+        ("refused_ns", &detach.refused_ns),
+        ("set_apart", &detach.set_apart),
     ];
     for (field, phase) in phases {
         if let Some(phase) = phase {
@@ -94,6 +111,16 @@ fn check_detach(detach: &Detach) -> Result<(), Implausible> {
         }
     }
     Ok(())
+}
+
+fn check_visits(visits: &Visits) -> Result<(), Implausible> {
+    let named = |field| move |error: LatencyError| Implausible::new(field, error.to_string());
+    visits.visit_ns.check().map_err(named("visit_ns"))?;
+    visits.clock_ns.check().map_err(named("clock_ns"))?;
+    match &visits.set_apart {
+        Some(apart) => apart.check().map_err(named("set_apart")),
+        None => Ok(()),
+    }
 }
 
 fn positive(field: &'static str, value: f64) -> Result<(), Implausible> {

@@ -66,6 +66,12 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// The run is complete, so there is nothing to go on with.
+    #[error("{} is complete; start a new run to measure more", path.display())]
+    AlreadyComplete {
+        /// The folder.
+        path: PathBuf,
+    },
     /// `run.json` does not say what it should.
     #[error("{}, line {line}, column {column}: {what}", path.display())]
     Malformed {

@@ -7,6 +7,8 @@
 //! exactly the distribution that one histogram would have seen: percentiles
 //! cannot be averaged, but counts can be added.
 
+use std::sync::LazyLock;
+
 use hdrhistogram::Histogram;
 
 use crate::record::Latency;
@@ -17,6 +19,10 @@ pub const CEILING_NS: u64 = 60_000_000_000;
 
 /// Decimal digits to which a latency is kept.
 pub const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// The name of the bucket that holds the ceiling: a bucket goes by its largest
+/// value, which for this one lies a little beyond.
+static LARGEST: LazyLock<u64> = LazyLock::new(|| histogram().highest_equivalent(CEILING_NS));
 
 /// A recorded distribution that contradicts itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +98,12 @@ impl Latency {
                 bucket.count_at_value(),
             );
         }
-        Some(Latency {
+        Some(Latency::of(&kept))
+    }
+
+    /// The record of a histogram of [`histogram`]'s bounds that is not empty.
+    fn of(kept: &Histogram<u64>) -> Latency {
+        Latency {
             count: kept.len(),
             min: kept.min(),
             p50: kept.value_at_quantile(0.5),
@@ -104,7 +115,7 @@ impl Latency {
                 .iter_recorded()
                 .map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
                 .collect(),
-        })
+        }
     }
 
     /// The histogram that the record was made from.
@@ -130,13 +141,24 @@ impl Latency {
     pub fn merge<'a>(
         parts: impl IntoIterator<Item = &'a Latency>,
     ) -> Result<Option<Latency>, LatencyError> {
-        let mut merged = histogram();
-        for part in parts {
-            merged
-                .add(part.to_histogram()?)
-                .expect("both histograms have the same bounds");
+        let mut parts = parts.into_iter().peekable();
+        let Some(first) = parts.next() else {
+            return Ok(None);
+        };
+        if parts.peek().is_none() {
+            first.check()?;
+            return Ok(Some(first.clone()));
         }
-        Ok(Latency::from_histogram(&merged))
+        let mut merged = histogram();
+        for part in std::iter::once(first).chain(parts) {
+            part.check()?;
+            // Bucket by bucket: a histogram of its own for each part would cost
+            // more than all else that is done to it.
+            for &(value, count) in &part.histogram {
+                record_many(&mut merged, value, count);
+            }
+        }
+        Ok(Some(Latency::of(&merged)))
     }
 
     /// How many latencies reached [`CEILING_NS`], to within a thousandth, and
@@ -185,9 +207,7 @@ impl Latency {
     pub fn check(&self) -> Result<(), LatencyError> {
         let mut found = 0_u128;
         let mut before = None;
-        // A bucket goes by its largest value, which for the one that holds the
-        // ceiling lies a little beyond it.
-        let largest = histogram().highest_equivalent(CEILING_NS);
+        let largest = *LARGEST;
         for (index, &(value, count)) in self.histogram.iter().enumerate() {
             if count == 0 || before.is_some_and(|before| value <= before) {
                 return Err(LatencyError::Order { index });

@@ -27,6 +27,8 @@
 //!    run, and [`point_latest`] makes it the newest one.
 //! 4. [`Recorded::read`] reads any run back, tells what could not be read, and
 //!    [`Recorded::summary`] pools it into the rows that tables and plots show.
+//! 5. [`Comparison`] holds runs against each other, [`Export`] makes their rows
+//!    flat, and [`submit`] packs one for others.
 //!
 //! ```
 //! # use std::collections::BTreeMap;
@@ -44,10 +46,8 @@
 //!     threads: 0,
 //!     workload: Workload {
 //!         devices: 1,
-//!         worker_cpus: vec![],
 //!         detacher_cpu: Some(0),
-//!         detacher_shares_cpu: false,
-//!         oversubscribed: false,
+//!         ..Workload::default()
 //!     },
 //!     block: 0,
 //!     outcome: Outcome::Detach(Box::new(Detach {
@@ -55,6 +55,10 @@
 //!         last_entry_ns: None,
 //!         last_leave_ns: None,
 //!         heavy_fence_ns: None,
+//!         refused_ns: None,
+//!         overtook: None,
+//!         round_p50_ns: vec![],
+//!         set_apart: None,
 //!         mechanisms: BTreeMap::new(),
 //!         noise: Noise::default(),
 //!         disturbed: false,
@@ -80,10 +84,17 @@
 //! # Trusting a figure
 //!
 //! [`stats`] says what an interval means and what it cannot mean, [`schema`]
-//! what a version promises, [`check`] what is refused as impossible.
+//! what a version promises, [`check`] what is refused as impossible, [`summary`]
+//! what becomes of disturbed measurements, and [`Recorded::disturbance`] how many
+//! there were.
 
+pub mod calibration;
 pub mod check;
+pub mod compare;
+pub mod disturbance;
 pub mod error;
+pub mod export;
+mod figure;
 pub mod id;
 pub mod latency;
 mod latest;
@@ -91,23 +102,31 @@ pub mod machine;
 mod read;
 pub mod record;
 pub mod schema;
+mod show;
 pub mod stats;
 mod store;
+pub mod submit;
 pub mod summary;
 
+pub use calibration::{Calibration, Probe, Transfers};
 pub use check::Implausible;
+pub use compare::Comparison;
+pub use disturbance::Disturbance;
 pub use error::StoreError;
+pub use export::Export;
+pub use figure::{Figure, Quantity};
 pub use id::machine_id;
 pub use latency::LatencyError;
 pub use latest::{LATEST, point_latest};
-pub use machine::{Machine, UNKNOWN};
+pub use machine::{Cache, Frequency, Machine, UNKNOWN};
 pub use read::{ReadProblem, Recorded};
 pub use record::{
     Build, Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome, Run, SCHEMA_VERSION,
-    Warning, Workload,
+    Visits, Warning, Workload,
 };
 pub use stats::{Ratio, StatsError};
 pub use store::{MEASUREMENTS_FILE, RUN_FILE, Recorder, ensure_writable, utc_now};
 pub use summary::{
-    BASELINE, CostSummary, DetachSummary, Key, PoolError, Row, Summary, SummaryError,
+    BASELINE, CostSummary, DetachSummary, Key, PoolError, Row, Spread, Summary, SummaryError,
+    VisitsSummary,
 };

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::error::StoreError;
 use crate::latest;
-use crate::record::{Cost, Detach, Measurement, Run};
+use crate::record::{Cost, Detach, Measurement, Run, Visits};
 use crate::schema::{self, Stamp};
 use crate::store::{MEASUREMENTS_FILE, RUN_FILE};
 
@@ -152,7 +152,7 @@ fn parse(line: &[u8]) -> Result<Measurement, String> {
 }
 
 /// What is wrong with a line. Of a line whose outcome matches none of the
-/// three kinds, serde can only say that; the field that marks the kind tells
+/// kinds, serde can only say that; the field that marks the kind tells
 /// which one was meant, and parsing it as that kind tells what is missing.
 fn diagnose(line: &[u8], error: &serde_json::Error) -> String {
     if !error.is_data() {
@@ -167,9 +167,11 @@ fn diagnose(line: &[u8], error: &serde_json::Error) -> String {
         serde_json::from_value::<Cost>(value).err()
     } else if value.get("latency_ns").is_some() {
         serde_json::from_value::<Detach>(value).err()
+    } else if value.get("visit_ns").is_some() {
+        serde_json::from_value::<Visits>(value).err()
     } else if value.is_object() {
         return format!(
-            "{}; the outcome should be one of ns_per_op, latency_ns and unsupported",
+            "{}; the outcome should be one of ns_per_op, latency_ns, visit_ns and unsupported",
             without_position(error)
         );
     } else {

@@ -6,10 +6,35 @@
 //! version still reads. Whatever changes the meaning of a field, or removes
 //! one, raises [`SCHEMA_VERSION`]; a build refuses versions newer than its
 //! own, since a field that it misreads would be a wrong figure.
+//!
+//! # Version 2
+//!
+//! - Disturbed samples are no longer among the others: `ns_per_op`,
+//!   `latency_ns` and `visit_ns` are made of the undisturbed ones, as long as
+//!   there are any, and the disturbed ones are in `set_apart`. Records of
+//!   version 1 have both together. This is what changed a meaning.
+//! - A measurement may hold how long single visits took (`visit_ns`,
+//!   `clock_ns`), a third kind beside costs and detaches.
+//! - A workload may say how long holders stay (`hold_ns`), whether devices are
+//!   picked unevenly (`skewed`), and how many detaches take place meanwhile
+//!   (`detach_rate`); figures may say `bytes_per_device`,
+//!   `detaches_per_second`, `refused_ns`, `overtook` and `round_p50_ns`.
+//! - `run.json` may hold a `calibration` and `probes`, and more about the
+//!   machine.
+//!
+//! # JSON Schema
+//!
+//! [`run`] and [`measurement`] give both kinds of document as JSON Schema, of
+//! the newest version; as all that it added is optional, documents of version 1
+//! fit as well. It is made from the types that records are written from, so it
+//! cannot say anything else than these. What it cannot express, such as that
+//! the buckets of a histogram ascend, [`check`](crate::check) says.
 
+use schemars::{Schema, SchemaGenerator};
 use serde::Deserialize;
 
 pub use crate::record::SCHEMA_VERSION;
+use crate::record::{Measurement, Run};
 
 /// The oldest version that this crate reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -45,6 +70,16 @@ pub enum UnreadableVersion {
         /// The oldest version that this build reads.
         oldest: u32,
     },
+}
+
+/// JSON Schema of `run.json`.
+pub fn run() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<Run>()
+}
+
+/// JSON Schema of a line of `measurements.jsonl`.
+pub fn measurement() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<Measurement>()
 }
 
 /// Whether this build reads the version.

@@ -20,6 +20,7 @@ use jiff::{Timestamp, Unit};
 
 use crate::error::StoreError;
 use crate::id;
+use crate::read::Recorded;
 use crate::record::{Measurement, Run, Warning};
 use crate::schema::SCHEMA_VERSION;
 
@@ -99,6 +100,55 @@ impl Recorder {
         })
     }
 
+    /// Goes on with a run that was interrupted, where it left off; returns what
+    /// it holds, too. Warnings of the kinds in `outdated` are taken out of it:
+    /// whoever goes on will say them anew, of the whole run.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::AlreadyComplete`] when there is nothing to go on with;
+    /// otherwise as [`Recorded::read`], and [`StoreError::Write`] when the run
+    /// cannot be written to.
+    pub fn resume(dir: &Path, outdated: &[&str]) -> Result<(Recorder, Recorded), StoreError> {
+        let recorded = Recorded::read(dir)?;
+        let dir = recorded.dir.clone();
+        if recorded.run.complete {
+            return Err(StoreError::AlreadyComplete { path: dir });
+        }
+        let path = dir.join(MEASUREMENTS_FILE);
+        let open = || -> io::Result<(File, bool)> {
+            let torn = fs::read(&path).is_ok_and(|text| text.last().is_some_and(|&b| b != b'\n'));
+            let file = OpenOptions::new().append(true).create(true).open(&path)?;
+            Ok((file, torn))
+        };
+        let (file, torn) = open().map_err(|cause| StoreError::Write {
+            path: path.clone(),
+            cause,
+        })?;
+        let mut lines = Lines::new(file);
+        lines.torn = torn;
+        let mut run = Run {
+            // What is written from here on is written as this build writes.
+            schema: SCHEMA_VERSION,
+            ..recorded.run.clone()
+        };
+        // Whoever ends the run says them anew, of the whole of it.
+        run.warnings
+            .retain(|warning| !outdated.contains(&warning.kind.as_str()));
+        Ok((Recorder { dir, run, lines }, recorded))
+    }
+
+    /// Changes what is known of the run, and writes it down. To be called when
+    /// nothing is being measured: it waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Write`]; the former `run.json` is there all the same.
+    pub fn update(&mut self, change: impl FnOnce(&mut Run)) -> Result<(), StoreError> {
+        change(&mut self.run);
+        write_run(&self.dir, &self.run)
+    }
+
     /// The folder of the run.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -175,8 +225,8 @@ impl Recorder {
     }
 }
 
-/// Makes a folder that no other run has.
-fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
+/// Where a run belongs under a root: `<machine id>/<UTC time>`.
+pub(crate) fn folder_of(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
     let id = &run.machine.id;
     if !id::is_folder_safe(id) {
         return Err(StoreError::MachineId { id: id.clone() });
@@ -190,13 +240,18 @@ fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
             })?;
     // Colons are not allowed in names on Windows.
     let name = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+    Ok(root.join(id).join(name))
+}
 
-    let machine = root.join(id);
+/// Makes a folder that no other run has.
+fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
+    let wanted = folder_of(root, run)?;
+    let machine = root.join(&run.machine.id);
     fs::create_dir_all(&machine).map_err(|cause| StoreError::NotWritable {
-        path: machine.clone(),
+        path: machine,
         cause,
     })?;
-    let mut dir = machine.join(&name);
+    let mut dir = wanted.clone();
     let mut number = 1_u32;
     loop {
         // create_dir, unlike a test for existence, cannot give one folder to
@@ -205,7 +260,9 @@ fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
             Ok(()) => return Ok(dir),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
                 number += 1;
-                dir = machine.join(format!("{name}-{number}"));
+                let mut name = wanted.file_name().unwrap_or_default().to_owned();
+                name.push(format!("-{number}"));
+                dir.set_file_name(name);
             }
             Err(cause) => return Err(StoreError::NotWritable { path: dir, cause }),
         }
@@ -213,7 +270,7 @@ fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
 }
 
 /// Replaces `run.json` by a whole new one.
-fn write_run(dir: &Path, run: &Run) -> Result<(), StoreError> {
+pub(crate) fn write_run(dir: &Path, run: &Run) -> Result<(), StoreError> {
     let path = dir.join(RUN_FILE);
     let temporary = dir.join(format!("{RUN_FILE}.tmp"));
     let write = || -> io::Result<()> {

@@ -10,7 +10,7 @@ fn examples_are_records() {
         .skip(1)
         .map(|after| after.split("```").next().unwrap())
         .collect();
-    assert_eq!(blocks.len(), 3, "one example for each kind of outcome");
+    assert_eq!(blocks.len(), 4, "one example for each kind of outcome");
     for block in blocks {
         let measurement: Measurement =
             serde_json::from_str(block).unwrap_or_else(|error| panic!("{error}:\n{block}"));

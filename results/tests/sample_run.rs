@@ -202,14 +202,14 @@ fn unknown_fields_are_skipped() {
 #[test]
 fn a_newer_schema_is_refused_whatever_else_is_in_it() {
     let dir = copy();
-    fs::write(dir.path().join(RUN_FILE), "{\"schema\": 2, \"begun\": 17}").unwrap();
+    fs::write(dir.path().join(RUN_FILE), "{\"schema\": 3, \"begun\": 17}").unwrap();
     let error = Recorded::read(dir.path()).unwrap_err();
     assert!(matches!(error, StoreError::Schema { .. }), "{error:?}");
     let shown = error.to_string();
     for part in [
         "run.json",
-        "schema 2",
-        "newer than 1",
+        "schema 3",
+        "newer than 2",
         "update detach-bench",
     ] {
         assert!(shown.contains(part), "{part} is missing in: {shown}");

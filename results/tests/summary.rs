@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use detach_results::{
-    BASELINE, Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome, PoolError, Ratio,
-    Summary, Workload, latency,
+    BASELINE, Cost, Detach, DetachSummary, Estimate, Latency, Measurement, Noise, Outcome,
+    PoolError, Ratio, Row, Spread, Summary, Visits, Workload, latency,
 };
 
 fn measurement(strategy: &str, threads: usize, block: u32, outcome: Outcome) -> Measurement {
@@ -20,9 +20,8 @@ fn measurement(strategy: &str, threads: usize, block: u32, outcome: Outcome) -> 
         workload: Workload {
             devices: 1,
             worker_cpus: (0..threads).collect(),
-            detacher_cpu: None,
-            detacher_shares_cpu: false,
             oversubscribed: threads > 2,
+            ..Workload::default()
         },
         block,
         outcome,
@@ -34,7 +33,10 @@ fn cost(strategy: &str, threads: usize, block: u32, samples: &[f64]) -> Measurem
     let outcome = Outcome::Cost(Cost {
         ops_per_second: threads as f64 * 1e9 / ns_per_op.median,
         ns_per_op,
+        set_apart: Vec::new(),
         fairness: 1.0,
+        bytes_per_device: None,
+        detaches_per_second: None,
         mechanisms: BTreeMap::from([("rseq".into(), 5)]),
         noise: Noise::default(),
         disturbed: block == 1,
@@ -52,6 +54,10 @@ fn detach(strategy: &str, block: u32, latencies: &[u64]) -> Measurement {
         last_entry_ns: None,
         last_leave_ns: Latency::from_histogram(&counts),
         heavy_fence_ns: None,
+        refused_ns: None,
+        overtook: None,
+        round_p50_ns: Vec::new(),
+        set_apart: None,
         mechanisms: BTreeMap::new(),
         noise: Noise::default(),
         disturbed: false,
@@ -283,4 +289,264 @@ fn impossible_measurements_are_named() {
     cost.ops_per_second = f64::NAN;
     let error = Summary::new(&[bad], BASELINE, 0).unwrap_err();
     assert!(matches!(error.cause, PoolError::Stats(_)));
+}
+
+/// Makes every sample of a measurement a disturbed one.
+fn all_disturbed(mut measurement: Measurement) -> Measurement {
+    let (noise, disturbed) = match &mut measurement.outcome {
+        Outcome::Cost(cost) => (&mut cost.noise, &mut cost.disturbed),
+        Outcome::Detach(detach) => (&mut detach.noise, &mut detach.disturbed),
+        Outcome::Visits(visits) => (&mut visits.noise, &mut visits.disturbed),
+        Outcome::Unsupported { .. } => panic!("nothing was sampled"),
+    };
+    (noise.samples, noise.disturbed_samples) = (3, 3);
+    *disturbed = true;
+    measurement
+}
+
+fn fast_path(measurements: &[Measurement], strategy: &str) -> Row {
+    let summary = Summary::new(measurements, BASELINE, 0).unwrap();
+    summary.row(strategy, "fast_path", 1).unwrap().clone()
+}
+
+fn samples(row: &Row) -> Vec<f64> {
+    row.cost.as_ref().unwrap().ns_per_op.samples.clone()
+}
+
+#[test]
+fn disturbed_measurements_are_set_apart_while_three_others_remain() {
+    let mut measurements = vec![
+        cost("turnstile", 1, 0, &[1.0]),
+        cost("turnstile", 1, 2, &[2.0]),
+        cost("turnstile", 1, 3, &[3.0]),
+        all_disturbed(cost("turnstile", 1, 4, &[90.0])),
+        all_disturbed(cost("turnstile", 1, 5, &[80.0])),
+    ];
+    let row = fast_path(&measurements, "turnstile");
+    assert_eq!(samples(&row), [1.0, 2.0, 3.0]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (2, false));
+    assert_eq!((row.records, row.blocks, row.processes), (5, 5, 3));
+    // The rate of the disturbed ones is not in the median either.
+    assert_eq!(row.cost.as_ref().unwrap().ops_per_second, 5e8);
+    // What was set apart is still told.
+    assert_eq!((row.noise.samples, row.disturbed_records), (6, 2));
+
+    // With two left of four, all are needed.
+    measurements.remove(0);
+    let row = fast_path(&measurements, "turnstile");
+    assert_eq!(samples(&row), [2.0, 3.0, 90.0, 80.0]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (0, true));
+    assert_eq!(row.processes, 4);
+}
+
+#[test]
+fn of_two_blocks_one_is_enough() {
+    let measurements = [
+        cost("turnstile", 1, 0, &[1.0]),
+        all_disturbed(cost("turnstile", 1, 1, &[90.0])),
+    ];
+    let row = fast_path(&measurements, "turnstile");
+    assert_eq!(samples(&row), [1.0]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (1, false));
+
+    let row = fast_path(&measurements[1..], "turnstile");
+    assert_eq!(samples(&row), [90.0]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (0, true));
+}
+
+#[test]
+fn partly_disturbed_measurements_are_used() {
+    let mut partly = all_disturbed(cost("turnstile", 1, 3, &[4.0]));
+    let Outcome::Cost(figures) = &mut partly.outcome else {
+        panic!("a cost");
+    };
+    figures.noise.disturbed_samples = 2;
+    let mut measurements: Vec<_> = (0..3).map(|b| cost("turnstile", 1, b, &[1.0])).collect();
+    measurements.push(partly);
+    let row = fast_path(&measurements, "turnstile");
+    assert_eq!(samples(&row), [1.0, 1.0, 1.0, 4.0]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (0, false));
+}
+
+/// Both sides have three clean blocks or more, but of different numbers.
+#[test]
+fn ratios_use_blocks_that_are_clean_on_both_sides() {
+    let side = |strategy: &str, ns: f64, disturbed: &[u32]| -> Vec<Measurement> {
+        let blocks = (0..5).map(|block| {
+            let measurement = cost(strategy, 1, block, &[ns * f64::from(block + 1)]);
+            if disturbed.contains(&block) {
+                all_disturbed(cost(strategy, 1, block, &[ns * 100.0]))
+            } else {
+                measurement
+            }
+        });
+        blocks.collect()
+    };
+    let with = |baseline: &[u32], strategy: &[u32]| {
+        let mut measurements = side("refcount", 10.0, baseline);
+        measurements.extend(side("turnstile", 1.0, strategy));
+        let row = fast_path(&measurements, "turnstile");
+        let ratio = row.cost.as_ref().unwrap().to_baseline.unwrap();
+        (row, ratio)
+    };
+
+    let (row, ratio) = with(&[0], &[1]);
+    assert_eq!((ratio.ratio, ratio.ci_low, ratio.ci_high), (0.1, 0.1, 0.1));
+    assert!(!row.rests_on_disturbed && !row.ratio_rests_on_disturbed);
+
+    // Blocks 0 to 2 are clean on both sides, and three are enough.
+    let (_, ratio) = with(&[3], &[4]);
+    assert_eq!((ratio.ci_low, ratio.ci_high), (0.1, 0.1));
+    // Each side has three clean blocks, but only 3 and 4 are clean on both.
+    let (row, ratio) = with(&[0, 1], &[2]);
+    assert_eq!((row.set_apart, row.rests_on_disturbed), (1, false));
+    assert!(row.ratio_rests_on_disturbed);
+    // Ratios 1/1000, 2/1000, 100/30, 0.1 and 0.1: the median is clean.
+    assert_eq!(ratio.ratio, 0.1);
+    assert_eq!((ratio.ci_low, ratio.ci_high), (0.001, 100.0 / 30.0));
+}
+
+fn detach_of(row: &Row) -> &DetachSummary {
+    row.detach.as_ref().unwrap()
+}
+
+#[test]
+fn the_median_of_detach_stands_on_blocks() {
+    let measurements: Vec<_> = [300, 100, 200, 700, 500]
+        .into_iter()
+        .zip(0..)
+        .map(|(p50, block)| detach("turnstile", block, &[1, p50, 9_000]))
+        .collect();
+    let summary = Summary::new(&measurements, "", 0).unwrap();
+    let figures = detach_of(summary.row("turnstile", "detach", 1).unwrap()).clone();
+    assert_eq!(figures.p50_ns.samples, [300.0, 100.0, 200.0, 700.0, 500.0]);
+    let p50 = &figures.p50_ns;
+    assert_eq!((p50.ci_low, p50.median, p50.ci_high), (100.0, 300.0, 700.0));
+    // Quartiles 200 and 500.
+    assert_eq!(
+        figures.spread,
+        Spread {
+            within: None,
+            between: Some(0.5)
+        }
+    );
+    assert_eq!(figures.to_baseline, None);
+}
+
+#[test]
+fn the_only_block_of_detach_is_told_by_its_rounds() {
+    let rounds = |strategy: &str, medians: &[f64]| {
+        let mut measurement = detach(strategy, 0, &[1, 40, 900]);
+        let Outcome::Detach(figures) = &mut measurement.outcome else {
+            panic!("a detach");
+        };
+        figures.round_p50_ns = medians.to_vec();
+        measurement
+    };
+    let measurements = [
+        rounds("turnstile", &[10.0, 20.0, 30.0, 40.0]),
+        rounds("refcount", &[5.0, 5.0, 5.0]),
+        detach("rwlock", 0, &[1, 40, 900]),
+    ];
+    let summary = Summary::new(&measurements, BASELINE, 0).unwrap();
+    let turnstile = detach_of(summary.row("turnstile", "detach", 1).unwrap());
+    assert_eq!(turnstile.p50_ns.samples, [10.0, 20.0, 30.0, 40.0]);
+    assert_eq!(turnstile.p50_ns.median, 25.0);
+    assert_eq!(turnstile.spread.within, Some(0.3));
+    assert_eq!(turnstile.spread.between, None);
+    let ratio = turnstile.to_baseline.unwrap();
+    assert_eq!((ratio.ratio, ratio.ci_low, ratio.ci_high), (5.0, 2.0, 8.0));
+    let rwlock = detach_of(summary.row("rwlock", "detach", 1).unwrap());
+    assert_eq!(rwlock.p50_ns.samples, [40.0]);
+}
+
+#[test]
+fn new_figures_of_detach_are_pooled() {
+    let with = |block, overtook, refused: &[u64]| {
+        let mut measurement = detach("dying-xcall", block, &[100]);
+        let Outcome::Detach(figures) = &mut measurement.outcome else {
+            panic!("a detach");
+        };
+        figures.overtook = overtook;
+        figures.refused_ns = latencies(refused);
+        measurement
+    };
+    let measurements = [
+        with(0, Some(2), &[10, 20]),
+        with(1, None, &[]),
+        with(2, Some(3), &[20]),
+    ];
+    let summary = Summary::new(&measurements, BASELINE, 0).unwrap();
+    let figures = detach_of(summary.row("dying-xcall", "detach", 1).unwrap());
+    assert_eq!(figures.overtook, Some(5));
+    let refused = figures.refused_ns.as_ref().unwrap();
+    assert_eq!(refused.histogram, [(10, 1), (20, 2)]);
+    let summary = Summary::new(&measurements[1..2], BASELINE, 0).unwrap();
+    let figures = detach_of(summary.row("dying-xcall", "detach", 1).unwrap());
+    assert_eq!((figures.overtook, &figures.refused_ns), (None, &None));
+}
+
+#[test]
+fn new_figures_of_costs_are_medians_of_those_that_have_them() {
+    let with = |block, bytes, rate| {
+        let mut measurement = cost("turnstile", 1, block, &[2.0]);
+        let Outcome::Cost(figures) = &mut measurement.outcome else {
+            panic!("a cost");
+        };
+        (figures.bytes_per_device, figures.detaches_per_second) = (bytes, rate);
+        measurement
+    };
+    let measurements = [
+        with(0, Some(80.0), None),
+        with(1, Some(96.0), None),
+        with(2, None, None),
+        with(3, Some(81.0), None),
+    ];
+    let row = fast_path(&measurements, "turnstile");
+    let figures = row.cost.as_ref().unwrap();
+    assert_eq!(figures.bytes_per_device, Some(81.0));
+    assert_eq!(figures.detaches_per_second, None);
+    assert_eq!(figures.spread.between, Some(0.0));
+}
+
+fn latencies(values: &[u64]) -> Option<Latency> {
+    let mut counts = latency::histogram();
+    for &nanoseconds in values {
+        latency::record(&mut counts, nanoseconds);
+    }
+    Latency::from_histogram(&counts)
+}
+
+fn visits(strategy: &str, block: u32, values: &[u64]) -> Measurement {
+    let outcome = Outcome::Visits(Box::new(Visits {
+        visit_ns: latencies(values).unwrap(),
+        clock_ns: latencies(&[20, 21]).unwrap(),
+        set_apart: None,
+        mechanisms: BTreeMap::new(),
+        noise: Noise::default(),
+        disturbed: false,
+    }));
+    measurement(strategy, 1, block, outcome)
+}
+
+#[test]
+fn visits_are_pooled_like_detaches() {
+    let measurements = [
+        visits("turnstile", 0, &[30, 31, 32]),
+        visits("turnstile", 1, &[40, 50, 60]),
+        visits("turnstile", 2, &[33]),
+        all_disturbed(visits("turnstile", 3, &[900, 900, 900, 900])),
+        visits("refcount", 0, &[62]),
+        visits("refcount", 1, &[50]),
+        visits("refcount", 2, &[99]),
+    ];
+    let row = fast_path(&measurements, "turnstile");
+    let figures = row.visits.as_ref().unwrap();
+    assert_eq!(figures.visit_ns.count, 7);
+    assert_eq!(figures.clock_ns.histogram, [(20, 3), (21, 3)]);
+    assert_eq!(figures.p50_ns.samples, [31.0, 50.0, 33.0]);
+    assert_eq!(row.set_apart, 1);
+    // 0.5, 1 and a third.
+    let ratio = figures.to_baseline.unwrap();
+    assert_eq!((ratio.ratio, ratio.ci_high), (0.5, 1.0));
 }

@@ -12,10 +12,22 @@
 //! - Ratios are taken within blocks, so that a machine that drifts from block
 //!   to block drops out of them. With one common block, both sides are
 //!   resampled on their own.
-//! - Detach latencies are pooled by adding their histograms, which is exact.
+//! - Latencies are pooled by adding their histograms, which is exact; the
+//!   interval of their median comes from the medians of the blocks.
 //!
-//! Disturbed measurements are in the pool; how many there were is told, for
-//! the reader to judge.
+//! # Disturbed measurements
+//!
+//! A measurement of which *every* sample was disturbed is set apart: it is in
+//! no figure, as long as undisturbed ones remain from at least three blocks,
+//! or from at least one where the row has fewer than three blocks in all.
+//! Otherwise all are used, and [`Row::rests_on_disturbed`] says so. A ratio
+//! uses the blocks that are undisturbed on both sides, again if there are
+//! three, or if there are no others; otherwise all common blocks, and
+//! [`Row::ratio_rests_on_disturbed`] says so. Records of version 1, whose
+//! figures mix disturbed samples with others, are judged in the same way.
+
+mod pool;
+mod spread;
 
 use std::collections::BTreeMap;
 
@@ -23,16 +35,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::latency::LatencyError;
 use crate::read::Recorded;
-use crate::record::{Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome};
+use crate::record::{Detach, Estimate, Latency, Measurement, Noise};
 use crate::stats::{self, Ratio, StatsError};
+
+use pool::{Pool, Used};
+pub use spread::Spread;
 
 /// The strategy that others are compared with, unless another is named.
 pub const BASELINE: &str = "refcount";
-
-/// How many latencies stand for a distribution when two are compared on the
-/// grounds of a single block. Fewer than there are can only widen the
-/// interval.
-const REPRESENTATIVES: usize = 500;
 
 /// What a row is about. Rows are sorted by it, field by field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,8 +51,19 @@ pub struct Key {
     pub scenario: String,
     /// Workers that acquired and released.
     pub threads: usize,
-    /// Devices that the workers shared out among themselves.
+    /// Devices that the workers shared out among themselves, or that were
+    /// detached together.
     pub devices: usize,
+    /// How long a holder stayed inside, in nanoseconds; 0 where the scenario
+    /// does not say.
+    #[serde(default)]
+    pub hold_ns: u64,
+    /// Whether some devices were picked more often than others.
+    #[serde(default)]
+    pub skewed: bool,
+    /// Detaches of other devices per second that were asked for.
+    #[serde(default)]
+    pub detach_rate: u64,
     /// Id of the strategy.
     pub strategy: String,
 }
@@ -54,6 +75,9 @@ impl Key {
             scenario: measurement.scenario.clone(),
             threads: measurement.threads,
             devices: measurement.workload.devices,
+            hold_ns: measurement.workload.hold_ns.unwrap_or(0),
+            skewed: measurement.workload.skewed,
+            detach_rate: measurement.workload.detach_rate.unwrap_or(0),
             strategy: measurement.strategy.clone(),
         }
     }
@@ -72,11 +96,23 @@ pub struct Row {
     pub records: usize,
     /// Measurements of which some sample was disturbed.
     pub disturbed_records: usize,
+    /// Measurements of which every sample was disturbed, and which are therefore
+    /// not in the figures below.
+    pub set_apart: usize,
+    /// Whether the figures below are made of disturbed measurements all the
+    /// same, because too few others were left.
+    pub rests_on_disturbed: bool,
+    /// Whether the ratio to the baseline is made of disturbed measurements, of
+    /// either side, because too few blocks were undisturbed on both.
+    pub ratio_rests_on_disturbed: bool,
     /// Different blocks among the measurements.
     pub blocks: usize,
-    /// What disturbed the samples, added up.
+    /// Blocks that the figures below are made of. Blocks are processes, so
+    /// this is how many independent looks at the matter there were.
+    pub processes: usize,
+    /// What disturbed the samples, added up, with those set apart.
     pub noise: Noise,
-    /// Which mechanism ran how often, added up.
+    /// Which mechanism ran how often, added up, with those set apart.
     pub mechanisms: BTreeMap<String, u64>,
     /// Why the strategy could not run, if it ever could not.
     pub unsupported: Option<String>,
@@ -84,6 +120,8 @@ pub struct Row {
     pub cost: Option<CostSummary>,
     /// The latency of detach, if it was measured.
     pub detach: Option<DetachSummary>,
+    /// The durations of single visits, if they were measured.
+    pub visits: Option<VisitsSummary>,
 }
 
 /// The cost of acquire plus release, pooled.
@@ -99,6 +137,31 @@ pub struct CostSummary {
     /// `ns_per_op` over that of the baseline; below 1 is cheaper. `None` where
     /// the baseline was not measured in the same setting and block.
     pub to_baseline: Option<Ratio>,
+    /// Memory that one device takes besides its softc: median of the
+    /// measurements that counted it.
+    pub bytes_per_device: Option<f64>,
+    /// Detaches of other devices per second that took place meanwhile: median
+    /// of the measurements that had any.
+    pub detaches_per_second: Option<f64>,
+    /// How far samples lie apart.
+    pub spread: Spread,
+}
+
+/// The durations of single visits, pooled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VisitsSummary {
+    /// The visits, with the clock's share in them.
+    pub visit_ns: Latency,
+    /// That share: two readings of the clock with nothing between them.
+    pub clock_ns: Latency,
+    /// The median of `visit_ns`, with its interval: its samples are the medians
+    /// of processes.
+    pub p50_ns: Estimate,
+    /// Median `visit_ns` over that of the baseline; below 1 is faster. `None`
+    /// as for detach.
+    pub to_baseline: Option<Ratio>,
+    /// How far medians lie apart.
+    pub spread: Spread,
 }
 
 /// The latency of detach, pooled.
@@ -106,6 +169,9 @@ pub struct CostSummary {
 pub struct DetachSummary {
     /// Until detach returned.
     pub latency_ns: Latency,
+    /// The median of it, with its interval: its samples are the medians of
+    /// processes, or of rounds where there was one process only.
+    pub p50_ns: Estimate,
     /// Until the last entry succeeded.
     pub last_entry_ns: Option<Latency>,
     /// Until the last holder left.
@@ -116,6 +182,13 @@ pub struct DetachSummary {
     /// `None` where the baseline was not measured in the same setting and
     /// block, or where a median is 0 ns.
     pub to_baseline: Option<Ratio>,
+    /// Times until a late arrival was turned away, where they were measured.
+    pub refused_ns: Option<Latency>,
+    /// Detaches that returned before a holder of another device had left, where
+    /// it was asked.
+    pub overtook: Option<u64>,
+    /// How far the medians of rounds and of processes lie apart.
+    pub spread: Spread,
 }
 
 /// A measurement that cannot be pooled.
@@ -123,7 +196,7 @@ pub struct DetachSummary {
 #[error("{}, {}, {} threads: {cause}", key.strategy, key.scenario, key.threads)]
 pub struct SummaryError {
     /// The row that it belongs to.
-    pub key: Key,
+    pub key: Box<Key>,
     /// Why it cannot.
     pub cause: PoolError,
 }
@@ -156,7 +229,7 @@ impl Recorded {
     ///
     /// As [`Summary::new`].
     pub fn summary(&self, baseline: &str) -> Result<Summary, SummaryError> {
-        Summary::new(&self.measurements, baseline, self.run.seed)
+        Summary::new(&self.judged(), baseline, self.run.seed)
     }
 }
 
@@ -183,10 +256,7 @@ impl Summary {
 
         let mut pools = BTreeMap::new();
         for (key, group) in &groups {
-            let pool = Pool::of(group).map_err(|cause| SummaryError {
-                key: key.clone(),
-                cause,
-            })?;
+            let pool = Pool::of(group).map_err(of_row(key))?;
             pools.insert(key.clone(), pool);
         }
 
@@ -195,12 +265,8 @@ impl Summary {
                 strategy: baseline.to_owned(),
                 ..key.clone()
             };
-            row(key, group, &pools[key], pools.get(&baseline_key), seed).map_err(|cause| {
-                SummaryError {
-                    key: key.clone(),
-                    cause,
-                }
-            })
+            let baseline = pools.get(&baseline_key);
+            row(key, group, &pools[key], baseline, seed).map_err(of_row(key))
         });
         Ok(Summary {
             baseline: baseline.to_owned(),
@@ -252,79 +318,18 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-/// What one block has of one row.
-#[derive(Default)]
-struct Block<'a> {
-    costs: Vec<&'a Cost>,
-    detaches: Vec<&'a Detach>,
-}
-
-/// Figures of one row, block by block: what ratios are taken from.
-struct Pool {
-    /// Samples of ns per operation.
-    samples: BTreeMap<u32, Vec<f64>>,
-    /// The estimate as recorded, where the row has just one measurement.
-    only_estimate: Option<Estimate>,
-    /// Distributions of detach latencies.
-    latencies: BTreeMap<u32, Latency>,
-}
-
-impl Pool {
-    fn of(group: &[&Measurement]) -> Result<Pool, PoolError> {
-        let mut blocks: BTreeMap<u32, Block<'_>> = BTreeMap::new();
-        for measurement in group {
-            let block = blocks.entry(measurement.block).or_default();
-            match &measurement.outcome {
-                Outcome::Cost(cost) => block.costs.push(cost),
-                Outcome::Detach(detach) => block.detaches.push(detach),
-                Outcome::Unsupported { .. } => {}
-            }
-        }
-
-        let mut pool = Pool {
-            samples: BTreeMap::new(),
-            only_estimate: None,
-            latencies: BTreeMap::new(),
-        };
-        for (&number, block) in &blocks {
-            let samples = block.costs.iter().flat_map(|cost| &cost.ns_per_op.samples);
-            if !block.costs.is_empty() {
-                pool.samples.insert(number, samples.copied().collect());
-            }
-            let latencies = block.detaches.iter().map(|detach| &detach.latency_ns);
-            if let Some(merged) = Latency::merge(latencies)? {
-                pool.latencies.insert(number, merged);
-            }
-        }
-        let mut costs = blocks.values().flat_map(|block| &block.costs);
-        if let (Some(cost), None) = (costs.next(), costs.next()) {
-            pool.only_estimate = Some(cost.ns_per_op.clone());
-        }
-        Ok(pool)
-    }
-
-    fn estimate(&self, seed: u64) -> Result<Estimate, PoolError> {
-        if let Some(estimate) = &self.only_estimate {
-            return Ok(estimate.clone());
-        }
-        let samples = match self.samples.len() {
-            1 => self.samples.values().flatten().copied().collect(),
-            _ => {
-                let blocks = self.samples.values();
-                blocks
-                    .map(|block| stats::median(block))
-                    .collect::<Result<_, _>>()?
-            }
-        };
-        Ok(Estimate::from_samples(samples, seed)?)
+fn of_row(key: &Key) -> impl FnOnce(PoolError) -> SummaryError {
+    |cause| SummaryError {
+        key: Box::new(key.clone()),
+        cause,
     }
 }
 
 fn row(
     key: &Key,
     group: &[&Measurement],
-    pool: &Pool,
-    baseline: Option<&Pool>,
+    pool: &Pool<'_>,
+    baseline: Option<&Pool<'_>>,
     seed: u64,
 ) -> Result<Row, PoolError> {
     let mut row = Row {
@@ -333,21 +338,19 @@ fn row(
         detacher_shares_cpu: group.iter().any(|m| m.workload.detacher_shares_cpu),
         records: group.len(),
         disturbed_records: group.iter().filter(|m| m.disturbed()).count(),
+        set_apart: pool.set_apart,
+        rests_on_disturbed: pool.rests_on_disturbed,
+        ratio_rests_on_disturbed: false,
         blocks: distinct(group.iter().map(|m| m.block)).len(),
+        processes: pool.used().len(),
         noise: Noise::default(),
         mechanisms: BTreeMap::new(),
-        unsupported: None,
+        unsupported: pool.unsupported.map(str::to_owned),
         cost: None,
         detach: None,
+        visits: None,
     };
-    let mut costs = Vec::new();
-    let mut detaches = Vec::new();
     for measurement in group {
-        match &measurement.outcome {
-            Outcome::Unsupported { unsupported } => row.unsupported = Some(unsupported.clone()),
-            Outcome::Cost(cost) => costs.push(cost),
-            Outcome::Detach(detach) => detaches.push(detach.as_ref()),
-        }
         if let Some(noise) = measurement.noise() {
             row.noise.add(noise);
         }
@@ -356,88 +359,88 @@ fn row(
             *sum = sum.saturating_add(*count);
         }
     }
-    // Everything is 1 to itself, without a bootstrap to say "about".
-    let is_baseline = baseline.is_some_and(|baseline| std::ptr::eq(baseline, pool));
 
-    if !costs.is_empty() {
-        let rates: Vec<f64> = costs.iter().map(|cost| cost.ops_per_second).collect();
-        let fairness: Vec<f64> = costs.iter().map(|cost| cost.fairness).collect();
-        row.cost = Some(CostSummary {
-            ns_per_op: pool.estimate(seed)?,
-            ops_per_second: stats::median(&rates)?,
-            fairness: stats::median(&fairness)?,
-            to_baseline: match baseline {
-                Some(_) if is_baseline => Some(Ratio::ONE),
-                Some(baseline) => cost_ratio(pool, baseline, seed)?,
-                None => None,
-            },
-        });
-    }
-    if let Some(latency_ns) = Latency::merge(pool.latencies.values())? {
-        let phase = |phase: fn(&Detach) -> Option<&Latency>| {
-            Latency::merge(detaches.iter().filter_map(|detach| phase(detach)))
-        };
-        row.detach = Some(DetachSummary {
-            latency_ns,
-            last_entry_ns: phase(|detach| detach.last_entry_ns.as_ref())?,
-            last_leave_ns: phase(|detach| detach.last_leave_ns.as_ref())?,
-            heavy_fence_ns: phase(|detach| detach.heavy_fence_ns.as_ref())?,
-            to_baseline: match baseline {
-                Some(_) if is_baseline => Some(Ratio::ONE),
-                Some(baseline) => detach_ratio(pool, baseline, seed)?,
-                None => None,
-            },
-        });
+    let pair = baseline.map(|baseline| pool.against(baseline));
+    row.ratio_rests_on_disturbed = pair.as_ref().is_some_and(|pair| pair.rests_on_disturbed);
+    let used = pool.used();
+    row.cost = cost(used, seed)?;
+    row.detach = detach(used, seed)?;
+    row.visits = visits(used, seed)?;
+    if let Some(pair) = pair {
+        if let Some(cost) = &mut row.cost {
+            cost.to_baseline = pair.cost_ratio(seed)?;
+        }
+        if let Some(detach) = &mut row.detach {
+            detach.to_baseline = pair.detach_ratio(seed)?;
+        }
+        if let Some(visits) = &mut row.visits {
+            visits.to_baseline = pair.visits_ratio(seed)?;
+        }
     }
     Ok(row)
 }
 
-fn cost_ratio(pool: &Pool, baseline: &Pool, seed: u64) -> Result<Option<Ratio>, PoolError> {
-    let common = common_blocks(&pool.samples, &baseline.samples);
-    Ok(match common.as_slice() {
-        [] => None,
-        [(over, under)] => Some(stats::ratio(over, under, seed)?),
-        blocks => {
-            let medians = blocks
-                .iter()
-                .map(|(over, under)| Ok((stats::median(over)?, stats::median(under)?)));
-            let medians = medians.collect::<Result<Vec<_>, StatsError>>()?;
-            Some(stats::paired_ratio(&medians, seed)?)
-        }
-    })
-}
-
-fn detach_ratio(pool: &Pool, baseline: &Pool, seed: u64) -> Result<Option<Ratio>, PoolError> {
-    let common = common_blocks(&pool.latencies, &baseline.latencies);
-    let ratio = match common.as_slice() {
-        [] => return Ok(None),
-        [(over, under)] => stats::ratio(
-            &over.representatives(REPRESENTATIVES)?,
-            &under.representatives(REPRESENTATIVES)?,
-            seed,
-        ),
-        blocks => {
-            let medians = blocks
-                .iter()
-                .map(|(over, under)| (over.p50 as f64, under.p50 as f64));
-            stats::paired_ratio(&medians.collect::<Vec<_>>(), seed)
-        }
+/// The costs, without their ratio.
+fn cost(used: &Used<'_>, seed: u64) -> Result<Option<CostSummary>, PoolError> {
+    let Some(ns_per_op) = used.cost_estimate(seed)? else {
+        return Ok(None);
     };
-    match ratio {
-        Ok(ratio) => Ok(Some(ratio)),
-        // A clock too coarse for the latencies is no fault of the record.
-        Err(StatsError::NotPositive { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let all = |value: fn(&crate::Cost) -> Option<f64>| -> Result<Option<f64>, StatsError> {
+        let values: Vec<f64> = used.costs().filter_map(value).collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        stats::median(&values).map(Some)
+    };
+    let rates: Vec<f64> = used.costs().map(|cost| cost.ops_per_second).collect();
+    let fairness: Vec<f64> = used.costs().map(|cost| cost.fairness).collect();
+    Ok(Some(CostSummary {
+        ns_per_op,
+        ops_per_second: stats::median(&rates)?,
+        fairness: stats::median(&fairness)?,
+        to_baseline: None,
+        bytes_per_device: all(|cost| cost.bytes_per_device)?,
+        detaches_per_second: all(|cost| cost.detaches_per_second)?,
+        spread: Spread::of(&used.cost_samples())?,
+    }))
 }
 
-/// What both sides have of the blocks that both have.
-fn common_blocks<'a, T>(
-    over: &'a BTreeMap<u32, T>,
-    under: &'a BTreeMap<u32, T>,
-) -> Vec<(&'a T, &'a T)> {
-    let pairs = over
-        .iter()
-        .filter_map(|(block, value)| Some((value, under.get(block)?)));
-    pairs.collect()
+/// The latencies of detach, without their ratio.
+fn detach(used: &Used<'_>, seed: u64) -> Result<Option<DetachSummary>, PoolError> {
+    let Some(latency_ns) = used.detach_latency()? else {
+        return Ok(None);
+    };
+    let phase =
+        |phase: fn(&Detach) -> Option<&Latency>| Latency::merge(used.detaches().filter_map(phase));
+    let overtook = used.detaches().filter_map(|detach| detach.overtook);
+    Ok(Some(DetachSummary {
+        p50_ns: used.detach_estimate(seed)?,
+        latency_ns,
+        last_entry_ns: phase(|detach| detach.last_entry_ns.as_ref())?,
+        last_leave_ns: phase(|detach| detach.last_leave_ns.as_ref())?,
+        heavy_fence_ns: phase(|detach| detach.heavy_fence_ns.as_ref())?,
+        to_baseline: None,
+        refused_ns: phase(|detach| detach.refused_ns.as_ref())?,
+        overtook: overtook.reduce(u64::saturating_add),
+        spread: Spread::new(&used.detach_rounds(), &used.detach_medians())?,
+    }))
+}
+
+/// The durations of visits, without their ratio.
+fn visits(used: &Used<'_>, seed: u64) -> Result<Option<VisitsSummary>, PoolError> {
+    let merged = |part: fn(&crate::Visits) -> &Latency| Latency::merge(used.visits().map(part));
+    let (Some(visit_ns), Some(clock_ns)) = (
+        merged(|visits| &visits.visit_ns)?,
+        merged(|visits| &visits.clock_ns)?,
+    ) else {
+        return Ok(None);
+    };
+    let medians = used.visit_medians();
+    Ok(Some(VisitsSummary {
+        visit_ns,
+        clock_ns,
+        spread: Spread::new(&[], &medians)?,
+        p50_ns: Estimate::from_samples(medians, seed)?,
+        to_baseline: None,
+    }))
 }

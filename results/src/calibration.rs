@@ -1,0 +1,72 @@
+//! What a few elementary operations cost on the machine, measured at the time
+//! of the run: the grounds on which its figures stand, and by which the figures
+//! of two runs can be held against each other.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Estimate, Latency};
+
+/// Costs of elementary operations. Times are in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Calibration {
+    /// One reading of the clock.
+    pub clock_ns: Estimate,
+    /// The smallest step that the clock was seen to make.
+    pub clock_step_ns: u64,
+    /// One turn of the measuring loop with nothing in it.
+    pub empty_loop_ns: Estimate,
+    /// Adding to a word of memory that no other CPU uses.
+    pub plain_increment_ns: Estimate,
+    /// The same as one locked (atomic) instruction.
+    pub locked_increment_ns: Estimate,
+    /// One heavy fence while no other CPU runs a thread of the process; absent
+    /// where the machine has none.
+    pub heavy_fence_idle_ns: Option<Latency>,
+    /// One heavy fence while every other CPU runs a thread of the process;
+    /// absent with one CPU, too.
+    pub heavy_fence_busy_ns: Option<Latency>,
+    /// What it takes to hand a cache line from CPU to CPU; absent with one CPU.
+    pub transfers: Option<Transfers>,
+    /// How much of the CPUs' speed is there when all work at once; see
+    /// [`Probe::parallelism`]. Absent with one CPU.
+    pub parallelism: Option<f64>,
+}
+
+/// How long a cache line takes from one CPU to another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Transfers {
+    /// The CPUs, in placement order: all, or on large machines a choice.
+    pub cpus: Vec<usize>,
+    /// Nanoseconds one way (half a round trip), by position of both CPUs in
+    /// `cpus`; `null` from a CPU to itself.
+    pub one_way_ns: Vec<Vec<Option<f64>>>,
+}
+
+impl Transfers {
+    /// All different pairs, each once.
+    pub fn pairs(&self) -> impl Iterator<Item = f64> {
+        let rows = self.one_way_ns.iter().enumerate();
+        rows.flat_map(|(index, row)| row.iter().skip(index + 1).flatten().copied())
+    }
+}
+
+/// A moment's look at whether the CPUs are really ours and really several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Probe {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// Block that had just ended; absent before the first.
+    pub after_block: Option<u32>,
+    /// The slowest CPU's speed at counting while all count at once, over the
+    /// speed at which one counts alone: 1 where CPUs have nothing in common,
+    /// one half where two hardware threads share a core, less when something
+    /// else runs on one of them. Absent with one CPU.
+    pub parallelism: Option<f64>,
+    /// One way of a cache line between the first two CPUs, in nanoseconds.
+    /// Absent with one CPU.
+    pub ping_pong_ns: Option<f64>,
+    /// Whether it is so much worse than the calibration, or the best probe
+    /// before, that what was measured next to it counts as disturbed.
+    pub disturbed: bool,
+}
