@@ -3,9 +3,9 @@
 use crate::fonts::{self, Weight};
 use crate::frame::{AXIS_TITLE, TICK};
 use crate::geometry::Rect;
-use crate::scale::{self, Decades, Workers};
+use crate::scale::{self, Axis, Levels};
 use crate::scene::{Anchor, Label, Scene, Stroke};
-use crate::style::{AXIS, INK, MUTED, SHADE};
+use crate::style::{AXIS, INK, MUTED, PAPER, SHADE};
 
 /// How an axis writes its values.
 pub(crate) type Format = fn(f64) -> String;
@@ -16,7 +16,7 @@ fn grid(major: bool) -> Stroke {
 }
 
 /// Room that the labels of a vertical axis need, without its title.
-pub(crate) fn label_room(axis: &Decades, format: Format) -> f64 {
+pub(crate) fn label_room(axis: &dyn Axis, format: Format) -> f64 {
     axis.ticks()
         .iter()
         .filter(|tick| tick.labelled)
@@ -27,7 +27,7 @@ pub(crate) fn label_room(axis: &Decades, format: Format) -> f64 {
 
 /// Horizontal grid lines across a plot, and where asked for the labels left of
 /// it. Labels that would touch are left out.
-pub(crate) fn vertical(scene: &mut Scene, plot: Rect, axis: &Decades, labels: Option<Format>) {
+pub(crate) fn vertical(scene: &mut Scene, plot: Rect, axis: &dyn Axis, labels: Option<Format>) {
     for tick in axis.ticks() {
         let y = axis.place(tick.value);
         scene.line((plot.left, y), (plot.right, y), grid(tick.major));
@@ -41,7 +41,7 @@ pub(crate) fn vertical(scene: &mut Scene, plot: Rect, axis: &Decades, labels: Op
 }
 
 /// Vertical grid lines across a plot and the labels below it.
-pub(crate) fn horizontal(scene: &mut Scene, plot: Rect, axis: &Decades, format: Format) {
+pub(crate) fn horizontal(scene: &mut Scene, plot: Rect, axis: &dyn Axis, format: Format) {
     for tick in axis.ticks() {
         let x = axis.place(tick.value);
         scene.line((x, plot.top), (x, plot.bottom), grid(tick.major));
@@ -54,22 +54,31 @@ pub(crate) fn horizontal(scene: &mut Scene, plot: Rect, axis: &Decades, format: 
 }
 
 /// The values of an axis that are to be labelled and whose labels do not touch,
-/// given the extent of each along the axis. Powers of ten take precedence.
-fn spaced(axis: &Decades, extent: impl Fn(f64) -> f64) -> Vec<f64> {
-    let mut taken: Vec<(f64, f64)> = Vec::new();
-    let mut chosen = Vec::new();
-    let (majors, minors): (Vec<_>, Vec<_>) = axis
+/// given the extent of each along the axis: powers of ten, evenly spread, and
+/// what fits between them.
+fn spaced(axis: &dyn Axis, extent: impl Fn(f64) -> f64) -> Vec<f64> {
+    const GAP: f64 = 10.0;
+    let (mut majors, minors): (Vec<_>, Vec<_>) = axis
         .ticks()
         .into_iter()
         .filter(|tick| tick.labelled)
         .partition(|tick| tick.major);
-    for tick in majors.into_iter().chain(minors) {
-        let (place, half) = (axis.place(tick.value), extent(tick.value) / 2.0 + 5.0);
-        if taken
-            .iter()
-            .all(|(low, high)| place + half <= *low || place - half >= *high)
-        {
-            taken.push((place - half, place + half));
+    majors.sort_by(|a, b| axis.place(a.value).total_cmp(&axis.place(b.value)));
+    let span = |value: f64| (axis.place(value), extent(value));
+    let spans: Vec<(f64, f64)> = majors.iter().map(|tick| span(tick.value)).collect();
+    let fits = scale::fitting(&spans, GAP);
+    let mut chosen: Vec<f64> = majors
+        .iter()
+        .zip(fits)
+        .filter_map(|(tick, fits)| fits.then_some(tick.value))
+        .collect();
+    for tick in minors {
+        let (place, width) = span(tick.value);
+        let clear = chosen.iter().all(|other| {
+            let (at, taken) = span(*other);
+            (place - at).abs() >= f64::midpoint(width, taken) + GAP
+        });
+        if clear {
             chosen.push(tick.value);
         }
     }
@@ -88,15 +97,25 @@ pub(crate) fn horizontal_title(scene: &mut Scene, plot: Rect, baseline: f64, tit
     scene.label(label.anchored(Anchor::Middle));
 }
 
-/// Vertical grid lines at the measured worker counts and as many labels below
-/// the plot as fit.
-pub(crate) fn workers(scene: &mut Scene, plot: Rect, axis: &Workers) {
-    let labels: Vec<(f64, String)> = axis
-        .counts()
-        .iter()
-        .map(|count| (axis.place(*count as f64), count.to_string()))
-        .collect();
-    counts(scene, plot, &labels, TICK);
+/// Separates zero from the other levels of an axis: a strip without grid, and
+/// the axis interrupted below it. Goes over the grid and under the lines.
+pub(crate) fn gap(scene: &mut Scene, plot: Rect, axis: &Levels) {
+    const HALF: f64 = 9.0;
+    let Some(x) = axis.gap() else { return };
+    let strip = Rect {
+        left: x - HALF,
+        right: x + HALF,
+        top: plot.top - 2.0,
+        bottom: plot.bottom + 3.0,
+    };
+    scene.rect(strip, PAPER, 1.0);
+    for end in [strip.left, strip.right] {
+        let (low, high) = (
+            (end - 4.0, plot.bottom + 9.0),
+            (end + 4.0, plot.bottom - 9.0),
+        );
+        scene.line(low, high, Stroke::new(AXIS, 2.0));
+    }
 }
 
 /// Vertical grid lines at places, and as many labels below the plot as fit.

@@ -6,13 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use detach_results::{BASELINE, Measurement, Recorded, Row, Run, Summary, SummaryError, UNKNOWN};
 
 use crate::error::PlotError;
-use crate::scene::Marks;
 use crate::style;
 
 /// The scenario in which all workers share one device.
 pub(crate) const SHARED: &str = "fast_path";
-/// The scenario in which each worker has a device of its own.
-pub(crate) const PRIVATE: &str = "fast_path_private";
 /// The scenario that times detach.
 pub(crate) const DETACH: &str = "detach";
 
@@ -28,21 +25,25 @@ pub(crate) struct Data<'a> {
     pub(crate) summary: Summary,
 }
 
-/// The summary of a run, with ratios of costs alone: nothing shows those of
-/// latencies, and their intervals take longer than all the rest.
-fn pool(recorded: &Recorded) -> Result<Summary, SummaryError> {
+/// The summary of a run, with ratios of the costs that the tables compare:
+/// nothing shows others, and their intervals take longer than all the rest.
+fn pool(recorded: &Recorded) -> Result<Summary, Box<SummaryError>> {
     // No strategy has that name, so nothing is compared with it.
     const NO_BASELINE: &str = "";
-    let is_detach = |measurement: &&Measurement| measurement.scenario == DETACH;
-    let (detaches, others): (Vec<&Measurement>, Vec<&Measurement>) =
-        recorded.measurements.iter().partition(is_detach);
-    let owned = |group: Vec<&Measurement>| group.into_iter().cloned().collect::<Vec<_>>();
+    let compared = |measurement: &Measurement| measurement.scenario == SHARED;
+    let (compared, others): (Vec<Measurement>, Vec<Measurement>) =
+        recorded.judged().into_iter().partition(compared);
     let seed = recorded.run.seed;
-    let mut summary = Summary::new(&owned(others), BASELINE, seed)?;
-    let detaches = Summary::new(&owned(detaches), NO_BASELINE, seed)?;
-    summary.rows.extend(detaches.rows);
+    let mut summary = Summary::new(&compared, BASELINE, seed)?;
+    let others = Summary::new(&others, NO_BASELINE, seed)?;
+    summary.rows.extend(others.rows);
     summary.rows.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(summary)
+}
+
+/// Whether a row holds anything but reasons why it does not.
+pub(crate) fn measured(row: &Row) -> bool {
+    row.cost.is_some() || row.detach.is_some() || row.visits.is_some()
 }
 
 /// The rows of one strategy in one scenario, one for each number of workers,
@@ -57,10 +58,9 @@ impl<'a> Data<'a> {
     pub(crate) fn checked(recorded: &'a Recorded) -> Result<Self, PlotError> {
         let summary = pool(recorded).map_err(|source| PlotError::Summary {
             path: recorded.dir.clone(),
-            source: Box::new(source),
+            source,
         })?;
         let data = Data { recorded, summary };
-        let measured = |row: &Row| row.cost.is_some() || row.detach.is_some();
         if data.summary.rows.iter().any(measured) {
             return Ok(data);
         }
@@ -100,10 +100,43 @@ impl<'a> Data<'a> {
             .collect()
     }
 
-    /// The strategies that the machine could not run, each with the reason.
+    /// The rows of a scenario in which anything was measured.
+    pub(crate) fn rows(&self, scenario: &str) -> impl Iterator<Item = &Row> {
+        let rows = self.summary.rows.iter();
+        rows.filter(move |row| row.key.scenario == scenario && measured(row))
+    }
+
+    /// The strategies that were measured in a scenario, in the order of figures
+    /// and tables.
+    pub(crate) fn strategies(&self, scenario: &str) -> Vec<String> {
+        let mut ids: Vec<String> = self
+            .rows(scenario)
+            .map(|row| row.key.strategy.clone())
+            .collect();
+        style::sort_ids(&mut ids);
+        ids.dedup();
+        ids
+    }
+
+    /// The strategies that could run in no scenario of the run, each with a
+    /// reason.
     pub(crate) fn unsupported(&self) -> Vec<(String, String)> {
+        self.unsupported_among(|_| true)
+    }
+
+    /// The strategies that could not run in a scenario, each with the reason.
+    pub(crate) fn unsupported_in(&self, scenario: &str) -> Vec<(String, String)> {
+        self.unsupported_among(|row| row.key.scenario == scenario)
+    }
+
+    fn unsupported_among(&self, asked: impl Fn(&Row) -> bool) -> Vec<(String, String)> {
+        let rows = || self.summary.rows.iter().filter(|row| asked(row));
+        let ran: BTreeSet<&str> = rows()
+            .filter(|row| measured(row))
+            .map(|row| row.key.strategy.as_str())
+            .collect();
         let mut reasons: BTreeMap<&str, &str> = BTreeMap::new();
-        for row in &self.summary.rows {
+        for row in rows().filter(|row| !ran.contains(row.key.strategy.as_str())) {
             if let Some(reason) = &row.unsupported {
                 reasons.entry(&row.key.strategy).or_insert(reason);
             }
@@ -150,35 +183,69 @@ impl<'a> Data<'a> {
         parts.join(" \u{2022} ")
     }
 
-    /// Notes on what is special about the points of a figure, and on
-    /// strategies that could not run.
-    pub(crate) fn notes(&self, points: impl IntoIterator<Item = Marks>) -> Vec<String> {
-        let (mut oversubscribed, mut disturbed, mut all) = (false, 0, 0);
-        for marks in points {
-            oversubscribed |= marks.oversubscribed;
-            disturbed += usize::from(marks.disturbed);
-            all += 1;
-        }
+    /// Notes on what is special about the rows of a figure, and on strategies
+    /// that could not run in its scenarios.
+    pub(crate) fn notes<'r>(
+        &self,
+        scenarios: &[&str],
+        rows: impl IntoIterator<Item = &'r Row>,
+    ) -> Vec<String> {
+        let mut rows: Vec<&Row> = rows.into_iter().collect();
+        // A figure may show a row in two panels.
+        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        rows.dedup_by(|a, b| a.key == b.key);
+
         let mut notes = Vec::new();
-        if oversubscribed {
+        if rows.iter().any(|row| row.oversubscribed) {
             notes.push("Hollow markers: oversubscribed, more threads than CPUs.".to_owned());
         }
-        if disturbed > 0 {
+        let ringed = rows.iter().filter(|row| row.rests_on_disturbed).count();
+        if ringed > 0 {
             notes.push(format!(
-                "Ringed markers, {disturbed} of {all}: some samples were disturbed by other \
-                 activity on the machine."
+                "Ringed markers rest on samples that were disturbed by other activity on the \
+                 machine, as {ringed} of the {} measurements here do.",
+                rows.len()
             ));
         }
-        let unsupported: Vec<String> = self
-            .unsupported()
-            .into_iter()
-            .map(|(strategy, reason)| format!("{strategy} ({reason})"))
-            .collect();
+        notes.extend(self.set_apart(&rows));
+        notes.extend(twins(rows.iter().map(|row| row.key.strategy.as_str())));
+        let mut unsupported: Vec<String> = Vec::new();
+        for (strategy, reason) in scenarios.iter().flat_map(|name| self.unsupported_in(name)) {
+            let text = format!("{strategy} ({reason})");
+            if !unsupported.contains(&text) {
+                unsupported.push(text);
+            }
+        }
         if !unsupported.is_empty() {
             notes.push(format!("Could not run here: {}.", unsupported.join("; ")));
         }
         notes
     }
+
+    /// How many samples are not in the rows because they were disturbed. In
+    /// records of version 1, only whole measurements were ever set apart.
+    pub(crate) fn set_apart(&self, rows: &[&Row]) -> Option<String> {
+        let within = self.run().schema > 1;
+        let apart = rows
+            .iter()
+            .filter(|row| !row.rests_on_disturbed && (within || row.set_apart > 0));
+        let disturbed: u64 = apart.map(|row| row.noise.disturbed_samples).sum();
+        let samples: u64 = rows.iter().map(|row| row.noise.samples).sum();
+        (disturbed > 0)
+            .then(|| format!("{disturbed} of {samples} samples were disturbed and set apart."))
+    }
+}
+
+/// What a strategy's twin is, where one is shown.
+pub(crate) fn twins<'s>(strategies: impl IntoIterator<Item = &'s str>) -> Option<String> {
+    let twin = strategies
+        .into_iter()
+        .find(|id| style::original(id).is_some())?;
+    let original = style::original(twin)?;
+    Some(format!(
+        "{twin} is {original}, measured once more: strategies no farther apart than these two are \
+         not told apart."
+    ))
 }
 
 /// A count and its noun, in the plural where needed.
@@ -192,22 +259,24 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 
 impl Data<'_> {
     /// The number of workers at which cost and detach latency are held against
-    /// each other: the largest that was measured for both with a CPU for each
-    /// thread, the detacher among them; failing that, with a CPU for each
-    /// worker; failing that, the largest.
+    /// each other: the largest that was measured for both and is
+    /// [good](Data::good_workers).
     pub(crate) fn reference_workers(&self) -> Option<usize> {
-        let counts = |scenario: &'static str, good: fn(&Row) -> bool| -> BTreeSet<usize> {
-            let rows = self.summary.rows.iter();
-            let rows = rows.filter(move |row| row.key.scenario == scenario);
-            let measured = rows
-                .clone()
-                .filter(|row| row.cost.is_some() || row.detach.is_some());
-            let bad: BTreeSet<usize> = measured
-                .clone()
+        self.good_workers(&[SHARED, DETACH])
+    }
+
+    /// The largest number of workers that was measured in all of the scenarios
+    /// with a CPU for each thread, the detacher among them; failing that, with a
+    /// CPU for each worker; failing that, the largest.
+    pub(crate) fn good_workers(&self, scenarios: &[&str]) -> Option<usize> {
+        let counts = |scenario: &str, good: fn(&Row) -> bool| -> BTreeSet<usize> {
+            let count = |row: &Row| row.key.threads;
+            let bad: BTreeSet<usize> = self
+                .rows(scenario)
                 .filter(|row| !good(row))
-                .map(|row| row.key.threads)
+                .map(count)
                 .collect();
-            let all = measured.map(|row| row.key.threads);
+            let all = self.rows(scenario).map(count);
             all.filter(|count| !bad.contains(count)).collect()
         };
         let tests: [fn(&Row) -> bool; 3] = [
@@ -216,8 +285,8 @@ impl Data<'_> {
             |_| true,
         ];
         tests.into_iter().find_map(|good| {
-            let (cost, detach) = (counts(SHARED, good), counts(DETACH, good));
-            cost.intersection(&detach).max().copied()
+            let common = scenarios.iter().map(|scenario| counts(scenario, good));
+            common.reduce(|a, b| &a & &b)?.last().copied()
         })
     }
 }

@@ -9,6 +9,10 @@
 //!   in a document.
 //! - [`style_of`] says what a strategy looks like: the same in every figure.
 //!
+//! What each scenario asks and how it is shown stands in one table
+//! (`catalogue.rs`). A scenario that is not in it has a figure all the same,
+//! of whatever its records hold.
+//!
 //! A figure is laid out once, into lines, shapes and texts at places that have
 //! been computed, and then handed to plotters twice. Names are placed by the
 //! widths of the bundled font, which are those of Arial, so that they do not
@@ -30,8 +34,10 @@
 //! # }
 //! ```
 
+mod about;
 mod axes;
 mod callouts;
+mod catalogue;
 mod data;
 mod error;
 mod figures;
@@ -43,8 +49,12 @@ pub mod readme;
 mod report;
 mod scale;
 mod scene;
+mod setting;
+mod spread;
+mod standing;
 mod style;
 pub mod table;
+mod value;
 
 pub use data::run_id;
 pub use error::PlotError;

@@ -3,15 +3,17 @@
 
 use std::fmt::Write as _;
 
-use crate::data::{Data, counted, run_id};
+use crate::about;
+use crate::data::{Data, run_id};
 use crate::figures::Figure;
-use crate::table;
+use crate::spread;
+use crate::table::{self, Grid};
 
 const STYLE: &str = "\
 body{font-family:Arimo,'Liberation Sans',Arial,Helvetica,sans-serif;color:#1f1f1f;background:#fff;\
 max-width:1100px;margin:2em auto;padding:0 1em;line-height:1.45}\
 figure{margin:2.5em 0}figure img{width:100%;height:auto;border:1px solid #e3e3e3}\
-figcaption{color:#555}\
+figcaption{color:#555}h2{margin-top:2.5em}.question{max-width:46em}\
 table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .8em;border-bottom:1px solid #e3e3e3;\
 text-align:right;font-variant-numeric:tabular-nums}th:first-child,td:first-child{text-align:left}\
 .scroll{overflow-x:auto}dl{display:grid;grid-template-columns:max-content 1fr;gap:.15em 1.2em}\
@@ -32,8 +34,34 @@ pub(crate) fn html(data: &Data<'_>, figures: &[Figure]) -> String {
         escape(&data.provenance()),
     );
     warnings(&mut page, data);
+    show(&mut page, figures);
+    tables(&mut page, data);
+    spreads(&mut page, data);
+    for section in about::sections(data) {
+        let _ = write!(page, "<h2>{}</h2>\n<dl>\n", escape(section.title));
+        for (term, value) in &section.entries {
+            let value = if value.is_empty() { "none" } else { value };
+            let _ = writeln!(page, "<dt>{}</dt><dd>{}</dd>", escape(term), escape(value));
+        }
+        page.push_str("</dl>\n");
+    }
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+/// The figures, under the headings of their themes, each question once.
+fn show(page: &mut String, figures: &[Figure]) {
+    let (mut theme, mut question) = (None, "");
     for figure in figures {
-        let (name, caption) = (escape(figure.name), escape(&figure.caption));
+        if theme != Some(figure.theme) {
+            theme = Some(figure.theme);
+            let _ = writeln!(page, "<h2>{}</h2>", escape(figure.theme.title()));
+        }
+        if question != figure.question {
+            question = &figure.question;
+            let _ = writeln!(page, "<p class=\"question\">{}</p>", escape(question));
+        }
+        let (name, caption) = (escape(&figure.name), escape(&figure.caption));
         let _ = write!(
             page,
             "<figure id=\"{name}\">\n<a href=\"{name}.svg\"><img src=\"{name}.svg\" \
@@ -41,14 +69,18 @@ pub(crate) fn html(data: &Data<'_>, figures: &[Figure]) -> String {
              <a href=\"{name}.png\">PNG</a></figcaption>\n</figure>\n",
         );
     }
-    tables(&mut page, data);
-    about(&mut page, data);
-    page.push_str("</body>\n</html>\n");
-    page
 }
 
 fn warnings(page: &mut String, data: &Data<'_>) {
     let mut boxes = Vec::new();
+    let disturbance = data.recorded.disturbance();
+    if disturbance.is_mostly() {
+        boxes.push(format!(
+            "<b>mostly disturbed</b> {}. Ratios between strategies may still hold, the times \
+             themselves hardly.",
+            escape(&disturbance.facts())
+        ));
+    }
     if !data.run().complete {
         boxes.push(
             "<b>incomplete</b> The run did not measure all that it set out to measure.".to_owned(),
@@ -81,20 +113,7 @@ fn tables(page: &mut String, data: &Data<'_>) {
     let tables = table::tables(data);
     page.push_str("<h2>In numbers</h2>\n");
     for grid in &tables.grids {
-        let cells = |cells: &[String], tag: &str| -> String {
-            let cell = |cell: &String| format!("<{tag}>{}</{tag}>", escape(cell));
-            cells.iter().map(cell).collect()
-        };
-        let _ = write!(
-            page,
-            "<h3>{}</h3>\n<div class=\"scroll\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
-            escape(&grid.title),
-            cells(&grid.header, "th"),
-        );
-        for row in &grid.rows {
-            let _ = writeln!(page, "<tr>{}</tr>", cells(row, "td"));
-        }
-        page.push_str("</tbody>\n</table></div>\n");
+        write_grid(page, grid);
     }
     page.push_str("<ul>\n");
     for note in &tables.notes {
@@ -103,102 +122,42 @@ fn tables(page: &mut String, data: &Data<'_>) {
     page.push_str("</ul>\n");
 }
 
-fn about(page: &mut String, data: &Data<'_>) {
-    let run = data.run();
-    let (machine, build) = (&run.machine, &run.build);
-    let options: Vec<String> = run
-        .options
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    let crates: Vec<String> = build
-        .crates
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    let revision = match build.dirty {
-        Some(true) => format!("{}, with changes that are not committed", build.revision),
-        Some(false) => build.revision.clone(),
-        None => format!("{}, perhaps with changes", build.revision),
+/// How far samples lie apart, which says what may be concluded from one number.
+fn spreads(page: &mut String, data: &Data<'_>) {
+    let Some(grid) = spread::grid(data) else {
+        return;
     };
-    let topology = [
-        counted(machine.allowed_cpus.len(), "CPU"),
-        counted(machine.cores, "core"),
-        counted(machine.packages, "package"),
-        counted(machine.numa_nodes, "NUMA node"),
-        counted(machine.last_level_caches, "last-level cache"),
-    ];
-    section(
+    page.push_str("<h2>How far samples lie apart</h2>\n");
+    let _ = writeln!(
         page,
-        "The machine",
-        &[
-            ("CPU model", machine.cpu_model.clone()),
-            ("architecture", machine.architecture.clone()),
-            ("allowed", topology.join(", ")),
-            ("possible CPUs", machine.possible_cpus.to_string()),
-            (
-                "CPU quota",
-                machine
-                    .cpu_quota
-                    .map_or("none".to_owned(), |quota| format!("{quota} CPUs")),
-            ),
-            (
-                "memory",
-                machine
-                    .memory_mib
-                    .map_or("unknown".to_owned(), |memory| format!("{memory} MiB")),
-            ),
-            (
-                "system",
-                format!("{}, kernel {}", machine.os, machine.kernel),
-            ),
-            ("C library", machine.libc.clone()),
-            ("hypervisor", machine.hypervisor.clone()),
-            ("governor", machine.governor.clone()),
-            ("clock source", machine.clock_source.clone()),
-            (
-                "pinning",
-                if machine.pinning {
-                    "possible"
-                } else {
-                    "impossible"
-                }
-                .to_owned(),
-            ),
-            ("rseq", machine.rseq.clone()),
-            ("membarrier", machine.membarrier.clone()),
-        ],
+        "<p class=\"question\">{}</p>",
+        escape(spread::MEANING)
     );
-    section(
-        page,
-        "The run",
-        &[
-            ("id", run_id(run)),
-            ("records", data.recorded.dir.display().to_string()),
-            ("scheduler", run.scheduler.clone()),
-            ("options", options.join(" ")),
-            ("seed", run.seed.to_string()),
-            ("revision", revision),
-            ("compiler", build.rustc.clone()),
-            ("target", build.target.clone()),
-            ("profile", build.profile.clone()),
-            ("flags", build.flags.clone()),
-            ("crates", crates.join(", ")),
-        ],
-    );
+    write_grid(page, &grid);
 }
 
-fn section(page: &mut String, title: &str, entries: &[(&str, String)]) {
-    let _ = write!(page, "<h2>{}</h2>\n<dl>\n", escape(title));
-    for (term, value) in entries {
-        let value = if value.is_empty() { "none" } else { value };
-        let _ = writeln!(page, "<dt>{}</dt><dd>{}</dd>", escape(term), escape(value));
+fn write_grid(page: &mut String, grid: &Grid) {
+    let cells = |cells: &[String], tag: &str| -> String {
+        let cell = |cell: &String| {
+            let lines: Vec<String> = cell.lines().map(escape).collect();
+            format!("<{tag}>{}</{tag}>", lines.join("<br>"))
+        };
+        cells.iter().map(cell).collect()
+    };
+    let _ = write!(
+        page,
+        "<h3>{}</h3>\n<div class=\"scroll\"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n",
+        escape(&grid.title),
+        cells(&grid.header, "th"),
+    );
+    for row in &grid.rows {
+        let _ = writeln!(page, "<tr>{}</tr>", cells(row, "td"));
     }
-    page.push_str("</dl>\n");
+    page.push_str("</tbody>\n</table></div>\n");
 }
 
 /// Keeps text from being taken for HTML, in content and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

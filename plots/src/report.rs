@@ -52,7 +52,7 @@ pub fn draw(recorded: &Recorded, out: &Path) -> Result<Vec<PathBuf>, PlotError> 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawing {
     /// The name of its files, without ending: `cost`, `tradeoff`, ...
-    pub name: &'static str,
+    pub name: String,
     /// What it shows, in a sentence for those who cannot see it.
     pub caption: String,
     /// The document.
@@ -95,7 +95,7 @@ fn png(figure: &Figure) -> Result<Vec<u8>, PlotError> {
 
 fn backend(figure: &Figure, reason: String) -> PlotError {
     PlotError::Backend {
-        figure: figure.name.to_owned(),
+        figure: figure.name.clone(),
         reason,
     }
 }

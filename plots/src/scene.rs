@@ -150,9 +150,9 @@ enum Item {
 /// What is special about a measured point, and shows in its marker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
-    /// Drawn hollow: more workers than CPUs.
-    pub(crate) oversubscribed: bool,
-    /// Drawn with a ring around it: samples were disturbed.
+    /// Drawn hollow: more workers than CPUs, or what else the figure says.
+    pub(crate) hollow: bool,
+    /// Drawn with a ring around it: rests on samples that were disturbed.
     pub(crate) disturbed: bool,
 }
 
@@ -216,12 +216,12 @@ impl Scene {
         match style.shape.corners(radius) {
             None => {
                 self.items.push(Item::Disc(at, radius, style.colour));
-                if marks.oversubscribed {
+                if marks.hollow {
                     self.items.push(Item::Disc(at, radius - RIM, PAPER));
                 }
             }
             Some(corners) => {
-                let inner = marks.oversubscribed.then(|| style::inset(&corners, RIM));
+                let inner = marks.hollow.then(|| style::inset(&corners, RIM));
                 self.items
                     .push(Item::Area(moved(corners), style.colour, 1.0));
                 if let Some(inner) = inner {

@@ -17,6 +17,15 @@ pub(crate) const AXIS: Rgb = Rgb(0x88, 0x88, 0x88);
 pub(crate) const SHADE: Rgb = Rgb(0xf4, 0xf1, 0xe8);
 pub(crate) const PAPER: Rgb = Rgb(0xff, 0xff, 0xff);
 
+/// The colour so far on the way from one to another.
+pub(crate) fn blend(from: Rgb, to: Rgb, share: f64) -> Rgb {
+    let mix = |from: u8, to: u8| {
+        let (from, to) = (f64::from(from), f64::from(to));
+        (from + (to - from) * share.clamp(0.0, 1.0)).round() as u8
+    };
+    Rgb(mix(from.0, to.0), mix(from.1, to.1), mix(from.2, to.2))
+}
+
 /// The shape of a marker. Each has an inside, so that it can be filled or
 /// hollow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,9 +116,24 @@ pub fn known_ids() -> impl Iterator<Item = &'static str> {
     KNOWN.iter().map(|(id, _)| *id)
 }
 
-/// The style of a strategy. An id without one of its own gets a style that
+/// What the id of a strategy ends with that was measured against itself.
+const TWIN: &str = "-twin";
+
+/// The strategy that a twin is a second measurement of.
+pub(crate) fn original(id: &str) -> Option<&str> {
+    id.strip_suffix(TWIN)
+}
+
+/// The style of a strategy. A twin has the colour of its original and a shape
+/// that no known id has. Any other id without a style of its own gets one that
 /// depends on nothing but the id, and that no known id has.
 pub fn style_of(id: &str) -> Style {
+    if let Some(original) = original(id) {
+        return Style {
+            shape: Shape::TriangleLeft,
+            ..style_of(original)
+        };
+    }
     if let Some((_, style)) = KNOWN.iter().find(|(known, _)| *known == id) {
         return *style;
     }
@@ -121,10 +145,11 @@ pub fn style_of(id: &str) -> Style {
 }
 
 /// Sorts ids: those with a style of their own first, in their order, then the
-/// others by name.
+/// others by name; a twin right behind its original.
 pub(crate) fn sort_ids(ids: &mut [String]) {
     ids.sort_by_cached_key(|id| {
-        let known = KNOWN.iter().position(|(known, _)| known == id);
+        let shown = original(id).unwrap_or(id);
+        let known = KNOWN.iter().position(|(known, _)| *known == shown);
         (known.unwrap_or(KNOWN.len()), id.clone())
     });
 }
@@ -280,10 +305,26 @@ mod tests {
         let known: HashSet<(Rgb, Shape)> = known_ids()
             .map(|id| (style_of(id).colour, style_of(id).shape))
             .collect();
-        for id in ["hazard", "rcu", "brlock", "ifnet-lock", "percpu-ref"] {
+        for id in [
+            "hazard",
+            "rcu",
+            "brlock",
+            "ifnet-lock",
+            "percpu-ref",
+            "seqlock-twin",
+        ] {
             let style = style_of(id);
             assert_eq!(style, style_of(id));
             assert!(!known.contains(&(style.colour, style.shape)), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_twin_has_the_colour_of_its_original_and_another_shape() {
+        for id in known_ids() {
+            let twin = style_of(&format!("{id}-twin"));
+            assert_eq!(twin.colour, style_of(id).colour);
+            assert_ne!(twin.shape, style_of(id).shape);
         }
     }
 
@@ -313,10 +354,10 @@ mod tests {
 
     #[test]
     fn ids_sort_known_first_then_by_name() {
-        let mut ids: Vec<String> = ["zebra", "refcount", "apple", "turnstile"]
-            .map(str::to_owned)
-            .to_vec();
+        let ids = ["zebra", "refcount", "turnstile-twin", "apple", "turnstile"];
+        let mut ids: Vec<String> = ids.map(str::to_owned).to_vec();
         sort_ids(&mut ids);
-        assert_eq!(ids, ["turnstile", "refcount", "apple", "zebra"]);
+        let sorted = ["turnstile", "turnstile-twin", "refcount", "apple", "zebra"];
+        assert_eq!(ids, sorted);
     }
 }

@@ -3,13 +3,18 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use detach_results::{Recorded, Row};
 
-use crate::data::{Curve, DETACH, Data, SHARED, counted};
+use crate::data::{Curve, DETACH, Data, SHARED, counted, twins};
 use crate::error::PlotError;
 use crate::scale;
+use crate::standing::{self, Column};
+use crate::style;
 
 /// Numbers of workers beside each other in one table; more go into a further
 /// table below, so that none is wider than a terminal.
 const COUNTS_ABREAST: usize = 4;
+/// Letters on a line of a terminal, and those around a cell.
+const WIDTH: usize = 120;
+const PADDING: usize = 3;
 
 /// A table before it is written down. The first column holds names, the others
 /// numbers.
@@ -25,7 +30,8 @@ pub(crate) struct Tables {
     pub(crate) notes: Vec<String>,
 }
 
-/// The summary for a terminal: the cost of acquire plus release by number of
+/// The summary for a terminal: first of all, whether the run was mostly
+/// disturbed; then the cost of acquire plus release by number of
 /// workers, with the ratio to `refcount`, and the latency of detach.
 ///
 /// # Errors
@@ -35,6 +41,10 @@ pub(crate) struct Tables {
 pub fn text(recorded: &Recorded) -> Result<String, PlotError> {
     let tables = tables(&Data::checked(recorded)?);
     let mut text = String::new();
+    let disturbance = recorded.disturbance();
+    if disturbance.is_mostly() {
+        text.push_str(&format!("{disturbance}.\n\n"));
+    }
     for grid in &tables.grids {
         let mut table = Table::new();
         table
@@ -70,7 +80,12 @@ pub(crate) fn in_markdown(data: &Data<'_>) -> String {
     let mut text = String::new();
     for grid in &tables.grids {
         text.push_str(&format!("**{}**\n\n", escape(&grid.title)));
-        text.push_str(&line(grid.header.iter().map(|cell| escape(cell)).collect()));
+        text.push_str(&line(
+            grid.header
+                .iter()
+                .map(|cell| escape(&cell.replace('\n', ", ")))
+                .collect(),
+        ));
         let rule = (0..grid.header.len()).map(|column| if column == 0 { "---" } else { "---:" });
         text.push_str(&line(rule.map(str::to_owned).collect()));
         for row in &grid.rows {
@@ -123,6 +138,14 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
     for counts in counts(&detaches).chunks(COUNTS_ABREAST) {
         grids.push(detach_grid(&detaches, counts));
     }
+    let columns = standing::columns(data);
+    let others: Vec<&Column<'_>> = columns
+        .iter()
+        .filter(|column| ![SHARED, DETACH].contains(&column.entry.scenario))
+        .collect();
+    for columns in abreast(&others) {
+        grids.push(standing_grid(columns));
+    }
 
     let mut notes = Vec::new();
     if !costs.is_empty() {
@@ -142,9 +165,18 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
     if rows().any(|row| row.oversubscribed) {
         notes.push("+ oversubscribed: more threads than CPUs.".to_owned());
     }
-    if rows().any(|row| row.disturbed_records > 0) {
-        notes.push("! some samples were disturbed by other activity on the machine.".to_owned());
+    let others: Vec<&Row> = others
+        .iter()
+        .flat_map(|column| column.cells.iter().map(|cell| cell.row))
+        .collect();
+    let all: Vec<&Row> = rows().copied().chain(others).collect();
+    if all.iter().any(|row| row.rests_on_disturbed) {
+        notes.push(
+            "! rests on samples that were disturbed by other activity on the machine.".to_owned(),
+        );
     }
+    notes.extend(data.set_apart(&all));
+    notes.extend(twins(all.iter().map(|row| row.key.strategy.as_str())));
     for (strategy, reason) in data.unsupported() {
         notes.push(format!("{strategy} could not run here: {reason}"));
     }
@@ -152,6 +184,58 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
         notes.push("The run is incomplete.".to_owned());
     }
     Tables { grids, notes }
+}
+
+/// Splits columns into as few tables as have room in a terminal, of about as
+/// many columns each.
+fn abreast<'c, 'd>(columns: &'c [&'c Column<'d>]) -> impl Iterator<Item = &'c [&'c Column<'d>]> {
+    let ids = columns.iter().flat_map(|column| &column.cells);
+    let names = ids.map(|cell| cell.row.key.strategy.len()).max();
+    let width = |column: &&Column<'_>| {
+        let cells = column.cells.iter();
+        let cells = cells.map(|cell| column.write(cell).chars().count());
+        let heading = heading(column);
+        let lines = heading.lines().map(|line| line.chars().count());
+        cells.chain(lines).max().unwrap_or(0) + PADDING
+    };
+    let widths: Vec<usize> = columns.iter().map(width).collect();
+    let fit = |abreast: &usize| {
+        let mut tables = widths.chunks(*abreast);
+        tables.all(|table| names.unwrap_or(0) + PADDING + table.iter().sum::<usize>() <= WIDTH)
+    };
+    let most = (1..=columns.len()).rev().find(fit).unwrap_or(1);
+    let tables = columns.len().div_ceil(most).max(1);
+    // Even out what the last table lacks, if all fit then, too.
+    let even = columns.len().div_ceil(tables).max(1);
+    columns.chunks(if fit(&even) { even } else { most })
+}
+
+fn heading(column: &Column<'_>) -> String {
+    format!("{}, {}", column.heading, column.setting.words()).replace(", ", "\n")
+}
+
+/// One column for each scenario, at the setting that stands for it.
+fn standing_grid(columns: &[&Column<'_>]) -> Grid {
+    let ids = columns.iter().flat_map(|column| &column.cells);
+    let mut strategies: Vec<String> = ids.map(|cell| cell.row.key.strategy.clone()).collect();
+    style::sort_ids(&mut strategies);
+    strategies.dedup();
+    let row = |strategy: &String| {
+        let cells = columns.iter().map(|column| {
+            let cell = column.cell(strategy);
+            cell.map_or("-".to_owned(), |cell| column.write(cell))
+        });
+        std::iter::once(strategy.clone()).chain(cells).collect()
+    };
+    let header = columns.iter().map(|column| heading(column));
+    Grid {
+        title: "Other scenarios, each at one setting (medians, unless it says otherwise)"
+            .to_owned(),
+        header: std::iter::once("strategy".to_owned())
+            .chain(header)
+            .collect(),
+        rows: strategies.iter().map(row).collect(),
+    }
 }
 
 /// A number of workers and the signs that it needs.
@@ -252,7 +336,7 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
 }
 
 fn disturbed(row: &Row) -> &'static str {
-    if row.disturbed_records > 0 { " !" } else { "" }
+    if row.rests_on_disturbed { " !" } else { "" }
 }
 
 #[cfg(test)]

@@ -6,27 +6,28 @@ mod common;
 use std::sync::LazyLock;
 
 use common::page::{Page, Text};
-use common::{Invented, unsupported};
+use common::scenarios::SCENARIOS;
+use common::{Invented, NOBODY, twin, unsupported};
 use detach_plots::drawings;
-use detach_results::{Outcome, Recorded};
+use detach_results::{Outcome, Recorded, Row};
 
 fn figures(recorded: &Recorded) -> Figures {
     let drawings = drawings(recorded).expect("figures");
     drawings
         .iter()
-        .map(|drawing| (drawing.name, Page::read(&drawing.svg)))
+        .map(|drawing| (drawing.name.clone(), Page::read(&drawing.svg)))
         .collect()
 }
 
 fn figure(recorded: &Recorded, name: &str) -> Page {
     let found = figures(recorded)
         .into_iter()
-        .find(|(found, _)| *found == name);
+        .find(|(found, _)| found == name);
     found.unwrap_or_else(|| panic!("no figure {name}")).1
 }
 
 fn pick<'a>(figures: &'a Figures, name: &str) -> &'a Page {
-    let found = figures.iter().find(|(found, _)| *found == name);
+    let found = figures.iter().find(|(found, _)| found == name);
     &found.expect(name).1
 }
 
@@ -50,7 +51,7 @@ fn assert_sound(name: &str, page: &Page) {
     }
 }
 
-type Figures = Vec<(&'static str, Page)>;
+type Figures = Vec<(String, Page)>;
 
 /// Runs of many kinds, each with its figures; the first is the default one.
 static DRAWN: LazyLock<Vec<(&'static str, Recorded, Figures)>> = LazyLock::new(|| {
@@ -90,6 +91,27 @@ fn worlds() -> Vec<(&'static str, Recorded)> {
         cpus: 1,
         ..Invented::default()
     };
+    let everything = Invented {
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    };
+    let everything_large = Invented {
+        strategies: vec!["unprotected", "turnstile", "dying-xcall", "seqlock"],
+        threads: vec![1, 256],
+        cpus: 256,
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    };
+    let everything_alone = Invented {
+        strategies: vec!["turnstile-fenced"],
+        threads: vec![1],
+        cpus: 1,
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    };
     vec![
         ("two CPUs", Invented::default().recorded()),
         ("256 CPUs", many.recorded()),
@@ -97,13 +119,41 @@ fn worlds() -> Vec<(&'static str, Recorded)> {
         ("one count", lone_count.recorded()),
         ("one strategy", lone_strategy.recorded()),
         ("one point", lone_point.recorded()),
+        ("everything", everything.recorded()),
+        ("everything, 256 CPUs", everything_large.recorded()),
+        ("everything, one of it", everything_alone.recorded()),
     ]
+}
+
+fn is_measured(row: &Row) -> bool {
+    row.cost.is_some() || row.detach.is_some() || row.visits.is_some()
+}
+
+/// The scenarios of a run that its summary has anything to show of.
+fn shown(recorded: &Recorded) -> Vec<String> {
+    let summary = recorded.summary(NOBODY).expect("a summary");
+    let rows = summary.rows.iter().filter(|row| is_measured(row));
+    let mut names: Vec<String> = rows.map(|row| row.key.scenario.clone()).collect();
+    names.dedup();
+    names
+}
+
+/// The drawn world of that name.
+fn world(name: &str) -> &'static (&'static str, Recorded, Figures) {
+    DRAWN
+        .iter()
+        .find(|(world, _, _)| *world == name)
+        .expect(name)
 }
 
 #[test]
 fn nothing_is_cut_off_and_no_text_lies_on_another() {
-    for (world, _, figures) in &*DRAWN {
-        assert_eq!(figures.len(), 7, "{world}");
+    for (world, recorded, figures) in &*DRAWN {
+        let scenarios = shown(recorded).len();
+        // Three scenarios have two figures each; overview and trade-off come on
+        // top, and where it was calibrated, the machine.
+        let machine = usize::from(recorded.run.calibration.is_some());
+        assert_eq!(figures.len(), scenarios + 5 + machine, "{world}");
         for (name, page) in figures {
             assert_sound(&format!("{world}, {name}"), page);
         }
@@ -131,6 +181,7 @@ fn every_title_names_machine_and_date() {
 fn every_strategy_and_every_count_is_labelled() {
     let figure = |name| pick(&DRAWN[0].2, name);
     for (name, page) in &DRAWN[0].2 {
+        assert!(!name.starts_with("other-"), "{name}");
         for strategy in detach_plots::known_ids() {
             assert!(page.has(strategy), "{name}: {strategy}");
         }
@@ -261,7 +312,7 @@ fn strategies_at_one_spot_keep_their_names_apart() {
         measurement.outcome = outcome.clone();
     }
     for (name, page) in figures(&recorded) {
-        assert_sound(name, &page);
+        assert_sound(&name, &page);
         for strategy in detach_plots::known_ids() {
             assert!(page.has(strategy), "{name}: {strategy}");
         }
@@ -283,17 +334,21 @@ fn what_is_special_is_said() {
     let figures = figures(&recorded);
     for (name, page) in &figures {
         let words = page.all_words();
-        assert!(
-            words.contains(&format!("Could not run here: epoch ({reason})")),
-            "{name}"
-        );
+        // Nothing is known of the other scenarios.
+        let concerned = ["overview", "tradeoff", "cost", "throughput"].contains(&name.as_str());
+        let told = words.contains(&format!("Could not run here: epoch ({reason})"));
+        assert_eq!(told, concerned, "{name}");
         assert!(words.contains("incomplete run"), "{name}");
         assert!(!page.has("epoch"), "{name}");
     }
     let words = pick(&figures, "cost").all_words();
     assert!(words.contains("Hollow markers: oversubscribed"), "{words}");
     assert!(words.contains("shaded: more workers than CPUs"), "{words}");
-    assert!(words.contains("Ringed markers"), "{words}");
+    let summary = recorded.summary(NOBODY).expect("a summary");
+    let ringed = summary.rows.iter().any(|row| row.rests_on_disturbed);
+    assert_eq!(words.contains("Ringed markers"), ringed, "{words}");
+    let apart = "samples were disturbed and set apart";
+    assert_eq!(words.contains(apart), !ringed, "{words}");
 
     let calm = Invented {
         strategies: vec!["turnstile"],
@@ -301,9 +356,157 @@ fn what_is_special_is_said() {
         ..Invented::default()
     };
     let words = figure(&calm.recorded(), "cost").all_words();
-    for absent in ["Hollow", "Ringed", "shaded", "Could not run"] {
+    for absent in ["Hollow", "Ringed", "shaded", "Could not run", "set apart"] {
         assert!(!words.contains(absent), "{words}");
     }
+}
+
+#[test]
+fn every_scenario_has_a_figure_of_its_own() {
+    let (_, recorded, figures) = world("everything");
+    let shown = shown(recorded);
+    for scenario in SCENARIOS {
+        let name = scenario.replace('_', "-");
+        let drawn = figures.iter().any(|(found, _)| *found == name);
+        let measured = shown.iter().any(|found| found == scenario);
+        assert_eq!(drawn, measured, "{scenario}");
+    }
+    assert!(!figures.iter().any(|(name, _)| name.starts_with("other-")));
+}
+
+#[test]
+fn a_scenario_that_nobody_knows_is_shown_by_whatever_it_holds() {
+    let mut recorded = Invented {
+        strategies: vec!["unprotected", "turnstile"],
+        threads: vec![1],
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    }
+    .recorded();
+    recorded
+        .measurements
+        .retain(|measurement| ["hold", "bystander"].contains(&measurement.scenario.as_str()));
+    for measurement in &mut recorded.measurements {
+        measurement.scenario = "../New Thing".to_owned();
+    }
+    let page = figure(&recorded, "other----new-thing");
+    assert_sound("unknown", &page);
+    assert!(page.has("Scenario ../New Thing"));
+    for words in [
+        "turnstile",
+        "2 workers, 10 \u{b5}s inside, cost",
+        "1 worker, 1 ms inside, detach",
+    ] {
+        assert!(page.has(words), "{words}: {}", page.all_words());
+    }
+}
+
+#[test]
+fn only_the_scenario_that_a_strategy_cannot_run_says_so() {
+    for (name, page) in &world("everything").2 {
+        let words = page.all_words();
+        let sleeps = words.contains("dying-xcall (its holders may not sleep)");
+        assert_eq!(sleeps, name == "sleeping-holders", "{name}");
+        let file = words.contains("seqlock (a copy of a file number");
+        assert_eq!(file, name == "hold-file", "{name}");
+    }
+}
+
+#[test]
+fn zero_has_a_place_of_its_own_and_the_reference_a_name() {
+    let (_, _, figures) = world("everything");
+    let hold = pick(figures, "hold");
+    for label in [
+        "not at all",
+        "100 ns",
+        "1 \u{b5}s",
+        "10 \u{b5}s",
+        "time added to that of unprotected",
+    ] {
+        assert!(hold.has(label), "{label}");
+    }
+    assert!(pick(figures, "hold-detach").has("latency = stay"));
+    let disturbance = pick(figures, "disturbance");
+    assert!(disturbance.has("none"));
+    assert!(disturbance.has("100%"));
+}
+
+#[test]
+fn what_protection_adds_needs_something_to_add_to() {
+    let (_, _, figures) = world("everything, one of it");
+    let hold = pick(figures, "hold");
+    assert!(!hold.has("time added to that of unprotected"));
+    assert!(
+        hold.all_words()
+            .contains("What protection adds is not shown")
+    );
+}
+
+#[test]
+fn the_overview_ranks_whoever_competes_and_names_every_setting() {
+    let (_, recorded, figures) = world("everything");
+    let page = pick(figures, "overview");
+    let words = page.all_words();
+    for column in ["enter, shared", "visit, work inside", "detach, stranger"] {
+        assert!(page.has(column), "{column}");
+        assert!(words.contains(&format!("{column}: ")), "{column}: {words}");
+    }
+    // Every column has a best one, and may have several as good.
+    let best = page
+        .texts
+        .iter()
+        .filter(|text| text.words == "1.0x")
+        .count();
+    assert!(best >= shown(recorded).len(), "{best}");
+    assert!(words.contains("seqlock detaches without waiting"));
+    assert!(words.contains("unprotected protects nothing"));
+    // What seqlock takes to enter is ranked all the same: 2 ns are 3.3 times
+    // what dying-xcall takes.
+    assert!(page.has("3.3x"));
+}
+
+#[test]
+fn the_machine_shows_a_matrix_where_there_is_more_than_one_pair() {
+    let matrix = "One way of a cache line between two CPUs, in nanoseconds";
+    let large = pick(&world("everything, 256 CPUs").2, "machine");
+    assert!(large.has(matrix));
+    let small = pick(&world("everything").2, "machine");
+    assert!(!small.has(matrix));
+    for bar in [
+        "clock reading",
+        "locked increment",
+        "cache line, CPU to CPU",
+    ] {
+        assert!(small.has(bar), "{bar}");
+    }
+    let lone = pick(&world("everything, one of it").2, "machine");
+    assert!(!lone.has("cache line, CPU to CPU"));
+}
+
+#[test]
+fn a_twin_is_shown_and_explained() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "refcount"],
+        threads: vec![1, 2],
+        blocks: 1,
+        ..Invented::default()
+    }
+    .recorded();
+    twin(&mut recorded, "turnstile");
+    for (name, page) in figures(&recorded) {
+        assert_sound(&name, &page);
+        assert!(page.has("turnstile-twin"), "{name}");
+        let told = "turnstile-twin is turnstile, measured once more";
+        assert!(page.all_words().contains(told), "{name}");
+    }
+}
+
+#[test]
+fn the_same_run_gives_the_same_figures() {
+    let (_, recorded, _) = world("everything, one of it");
+    let once = drawings(recorded).expect("figures");
+    assert_eq!(once, drawings(recorded).expect("figures"));
 }
 
 #[test]
@@ -341,6 +544,10 @@ fn many_unsupported_strategies_enlarge_the_paper() {
 
 #[test]
 fn figures_without_measurements_are_left_out() {
+    let names = |recorded: &Recorded| -> Vec<String> {
+        let figures = figures(recorded).into_iter();
+        figures.map(|(name, _)| name).collect()
+    };
     let run = || {
         let strategies = vec!["turnstile", "refcount"];
         let invented = Invented {
@@ -353,15 +560,13 @@ fn figures_without_measurements_are_left_out() {
     recorded
         .measurements
         .retain(|measurement| measurement.scenario == "fast_path");
-    let names: Vec<&str> = figures(&recorded).iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["cost", "throughput"]);
+    assert_eq!(names(&recorded), ["overview", "cost", "throughput"]);
 
     let mut recorded = run();
     recorded
         .measurements
         .retain(|measurement| measurement.scenario == "detach");
-    let names: Vec<&str> = figures(&recorded).iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["detach", "phases"]);
+    assert_eq!(names(&recorded), ["overview", "detach", "phases"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Invented, unsupported};
+use common::{Invented, NOBODY, unsupported};
 use detach_plots::readme::{self, ReadmeError};
 use detach_plots::{run_id, table};
 use detach_results::{Outcome, Recorded};
@@ -109,7 +109,9 @@ fn what_is_special_is_signed_and_explained() {
         "{text}"
     );
     let rwlock = cells(&text, "Time per acquire + release", "rwlock");
-    assert!(rwlock.contains(&"!"), "{rwlock:?}");
+    let summary = recorded.summary(NOBODY).expect("a summary");
+    let rests = summary.rows.iter().any(|row| row.rests_on_disturbed);
+    assert_eq!(rwlock.contains(&"!"), rests, "{rwlock:?}");
     let markdown = table::markdown(&recorded).expect("table");
     assert!(markdown.contains("no \\| such call"), "{markdown}");
 }
@@ -130,6 +132,29 @@ fn no_table_is_wider_than_a_large_terminal() {
     for count in ["256 workers", "512 workers+"] {
         assert!(text.contains(count), "{count}");
     }
+}
+
+#[test]
+fn the_other_scenarios_share_a_few_short_tables() {
+    let recorded = Invented {
+        strategies: vec!["turnstile", "dying-xcall"],
+        threads: vec![1],
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    }
+    .recorded();
+    let text = table::text(&recorded).expect("table");
+    let title = "Other scenarios, each at one setting";
+    assert!((1..=3).contains(&text.matches(title).count()), "{text}");
+    let rows = text.lines().filter(|line| line.starts_with('\u{2502}'));
+    let widest = rows.map(|line| line.chars().count()).max().expect("rows");
+    assert!(widest <= 120, "{widest}: {text}");
+    assert!(text.contains("short life"), "{text}");
+    assert!(!text.contains("may not sleep"), "it ran elsewhere: {text}");
+
+    let markdown = table::markdown(&recorded).expect("table");
+    assert!(markdown.contains("short life, 2 workers"), "{markdown}");
 }
 
 #[test]

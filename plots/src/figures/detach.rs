@@ -4,11 +4,12 @@
 use detach_results::{DetachSummary, Row};
 
 use crate::axes;
+use crate::catalogue::Entry;
 use crate::data::{Curve, DETACH, Data};
 use crate::figures::{Figure, marks};
 use crate::frame::{self, MARKER, NAME, NOTE, TICK};
 use crate::geometry::Rect;
-use crate::scale::{self, Decades};
+use crate::scale::{self, Axis, Decades};
 use crate::scene::{Label, Marks, Scene, Stroke};
 use crate::style::{self, INK, MUTED, Rgb, Shape, Style};
 
@@ -30,7 +31,7 @@ struct Grid {
     counts: Vec<(usize, bool)>,
 }
 
-pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
+pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
     let curves = data.curves(DETACH, |row| row.detach.is_some());
     if curves.is_empty() {
         return None;
@@ -52,12 +53,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
 
     let body_height = lines as f64 * row_height + 30.0;
     let notes = notes(data, &curves);
-    let frame = frame::frame(
-        "Detach latency by number of workers",
-        data,
-        body_height,
-        &notes,
-    );
+    let frame = frame::frame(entry.title, data, body_height, &notes);
     let (mut scene, body) = (frame.scene, frame.body);
 
     let values = rows()
@@ -116,13 +112,10 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
         body.bottom - 4.0,
         "workers that keep entering the device while it is detached",
     );
-    Some(Figure {
-        name: "detach",
-        caption: "Percentiles of the time until detach returned, by number of workers, one panel \
-                  for each strategy."
-            .to_owned(),
-        scene,
-    })
+    let caption = "Percentiles of the time until detach returned, by number of workers, one panel \
+                   for each strategy."
+        .to_owned();
+    Some(Figure::of(entry, "detach", caption, scene))
 }
 
 fn values(detach: &DetachSummary) -> Vec<f64> {
@@ -154,7 +147,7 @@ fn notes(data: &Data<'_>, curves: &[Curve<'_>]) -> Vec<String> {
         }
         notes.push(note);
     }
-    notes.extend(data.notes(rows().map(marks)));
+    notes.extend(data.notes(&[DETACH], rows()));
     notes
 }
 

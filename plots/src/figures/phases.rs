@@ -6,12 +6,13 @@
 //! detach returned.
 
 use crate::axes;
+use crate::catalogue::Entry;
 use crate::data::{DETACH, Data, counted};
 use crate::figures::{Figure, marks};
 use crate::fonts::{self, Weight};
 use crate::frame::{self, MARKER, NAME, NOTE};
 use crate::geometry::Rect;
-use crate::scale::{self, Decades};
+use crate::scale::{self, Axis, Decades};
 use crate::scene::{Anchor, Label, Marks, Scene, Stroke};
 use crate::style::{self, INK, MUTED, Shape, Style};
 
@@ -31,7 +32,7 @@ struct Phases {
     marks: Marks,
 }
 
-pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
+pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
     let workers = data.reference_workers().or_else(|| {
         // Without costs, the largest number of workers will do.
         data.summary.threads(DETACH).last().copied()
@@ -68,7 +69,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
     if rows().any(|row| row.detacher_shares_cpu) {
         notes.push("The detacher shared its CPU with a worker.".to_owned());
     }
-    notes.extend(data.notes(rows().map(marks)));
+    notes.extend(data.notes(&[DETACH], rows()));
     let body_height = 60.0 + phases.len() as f64 * ROW + 84.0;
     let title = format!("What detach waits for, at {at}");
     let frame = frame::frame(&title, data, body_height, &notes);
@@ -103,14 +104,11 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
         let y = plot.top + ROW * (index as f64 + 0.5) + 5.0;
         row(&mut scene, plot, &axis, y, phases, body);
     }
-    Some(Figure {
-        name: "phases",
-        caption: format!(
-            "Median times until the last entry succeeded, until the last holder left and until \
-             detach returned, at {at}, for each strategy."
-        ),
-        scene,
-    })
+    let caption = format!(
+        "Median times until the last entry succeeded, until the last holder left and until detach \
+         returned, at {at}, for each strategy."
+    );
+    Some(Figure::of(entry, "phases", caption, scene))
 }
 
 fn row(scene: &mut Scene, plot: Rect, axis: &Decades, y: f64, phases: &Phases, body: Rect) {
@@ -135,7 +133,7 @@ fn row(scene: &mut Scene, plot: Rect, axis: &Decades, y: f64, phases: &Phases, b
         if let Some(x) = place {
             let colour = INK;
             let hollow = Marks {
-                oversubscribed: true,
+                hollow: true,
                 disturbed: false,
             };
             scene.marker((*x, y), MARKER * 0.8, Style { colour, shape }, hollow);
@@ -155,7 +153,7 @@ fn key(scene: &mut Scene, plot: Rect) {
     let mut x = plot.left + 24.0;
     let mut entry = |scene: &mut Scene, shape: Shape, colour, words: &str, hollow: bool| {
         let marks = Marks {
-            oversubscribed: hollow,
+            hollow,
             disturbed: false,
         };
         scene.marker((x, y), MARKER * 0.8, Style { colour, shape }, marks);

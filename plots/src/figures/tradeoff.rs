@@ -1,13 +1,16 @@
 //! The one picture of the trade-off: what entering costs against what
 //! detaching takes.
 
+use detach_results::Row;
+
 use crate::axes;
 use crate::callouts::{self, Named};
+use crate::catalogue::Theme;
 use crate::data::{DETACH, Data, SHARED, counted};
 use crate::figures::{Figure, marks};
 use crate::frame::{self, MARKER, NAME};
 use crate::geometry::Rect;
-use crate::scale::{self, Decades};
+use crate::scale::{self, Axis, Decades};
 use crate::scene::{Label, Marks, Stroke, ring_radius};
 use crate::style::{self, MUTED, Style};
 
@@ -29,7 +32,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
     let costs = data.curves(SHARED, |row| {
         row.cost.is_some() && row.key.threads == workers
     });
-    let mut rows = Vec::new();
+    let mut rows: Vec<&Row> = Vec::new();
     let mut points = Vec::new();
     let mut without = Vec::new();
     for curve in &costs {
@@ -50,7 +53,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
             cost: cost.ns_per_op.median,
             latency: detach.latency_ns.p99 as f64,
             marks: Marks {
-                oversubscribed: cost_marks.oversubscribed || detach_marks.oversubscribed,
+                hollow: cost_marks.hollow || detach_marks.hollow,
                 disturbed: cost_marks.disturbed || detach_marks.disturbed,
             },
         });
@@ -73,7 +76,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
             without.join(", ")
         ));
     }
-    notes.extend(data.notes(points.iter().map(|point| point.marks)));
+    notes.extend(data.notes(&[SHARED, DETACH], rows));
     let title = format!("The trade-off at {at}: cost of entering against time to detach");
     let frame = frame::frame(&title, data, 860.0, &notes);
     let (mut scene, body) = (frame.scene, frame.body);
@@ -138,7 +141,9 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
         ));
     }
     Some(Figure {
-        name: "tradeoff",
+        name: "tradeoff".to_owned(),
+        theme: Theme::Overview,
+        question: "What is paid at entering is often saved at detaching. Who pays when?".to_owned(),
         caption: format!(
             "Each strategy at {at}: time per acquire plus release against the 99th percentile of \
              the time until detach returned."

@@ -1,0 +1,147 @@
+//! The numbers that figures and tables take from a row, each with its name and
+//! the way it is written.
+
+use detach_results::{DetachSummary, Estimate, Key, Row};
+
+use crate::axes::Format;
+use crate::data::Data;
+use crate::scale;
+
+/// The strategy that protects nothing: what remains is the work itself.
+pub(crate) const FLOOR: &str = "unprotected";
+
+/// A number that a row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// Time of one operation.
+    Time,
+    /// The same without what it takes with [`FLOOR`] in the same setting.
+    Overhead,
+    /// Throughput over that of the same strategy while nothing is detached.
+    Kept,
+    /// Median time until detach returned.
+    Median,
+    /// 99th percentile of it.
+    Tail,
+    /// Median time of detaching several devices, for each of them.
+    Each,
+    /// 99th percentile of single visits.
+    VisitTail,
+    /// Memory of a device.
+    Bytes,
+}
+
+/// A value, and the ends of its interval where there is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) value: f64,
+    pub(crate) interval: Option<(f64, f64)>,
+}
+
+impl Reading {
+    fn bare(value: f64) -> Reading {
+        Reading {
+            value,
+            interval: None,
+        }
+    }
+
+    fn of(estimate: &Estimate) -> Reading {
+        Reading {
+            value: estimate.median,
+            interval: Some((estimate.ci_low, estimate.ci_high)),
+        }
+    }
+}
+
+/// The median of detach latencies. Where a figure shows no percentiles of the
+/// whole distribution, it is that of the processes, which has an interval.
+fn median(detach: &DetachSummary) -> Reading {
+    Reading::of(&detach.p50_ns)
+}
+
+impl Value {
+    /// What a row holds of it.
+    pub(crate) fn of(self, data: &Data<'_>, row: &Row) -> Option<Reading> {
+        let (cost, detach) = (row.cost.as_ref(), row.detach.as_ref());
+        let cost_in = |key: &Key| data.summary.get(key)?.cost.as_ref();
+        Some(match self {
+            Value::Time => Reading::of(&cost?.ns_per_op),
+            Value::Overhead => {
+                let floor = Key {
+                    strategy: FLOOR.to_owned(),
+                    ..row.key.clone()
+                };
+                let (whole, floor) = (&cost?.ns_per_op, &cost_in(&floor)?.ns_per_op);
+                if row.key.strategy == FLOOR {
+                    return None;
+                }
+                Reading {
+                    value: whole.median - floor.median,
+                    interval: Some((whole.ci_low - floor.ci_high, whole.ci_high - floor.ci_low)),
+                }
+            }
+            Value::Kept => {
+                let calm = Key {
+                    detach_rate: 0,
+                    ..row.key.clone()
+                };
+                Reading::bare(cost?.ops_per_second / cost_in(&calm)?.ops_per_second)
+            }
+            Value::Median => median(detach?),
+            Value::Tail => Reading::bare(detach?.latency_ns.p99 as f64),
+            Value::Each => {
+                let share = 1.0 / row.key.devices.max(1) as f64;
+                let Reading { value, interval } = median(detach?);
+                Reading {
+                    value: value * share,
+                    interval: interval.map(|(low, high)| (low * share, high * share)),
+                }
+            }
+            Value::VisitTail => Reading::bare(row.visits.as_ref()?.visit_ns.p99 as f64),
+            Value::Bytes => Reading::bare(cost?.bytes_per_device?),
+        })
+    }
+
+    /// Its name, as the title of an axis.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Value::Time => "time per operation",
+            Value::Overhead => "time added to that of unprotected",
+            Value::Kept => "throughput, relative to that without detaches",
+            Value::Median => "time until detach returned, median",
+            Value::Tail => "time until detach returned, 99th percentile",
+            Value::Each => "the same for each device",
+            Value::VisitTail => "time of a visit, 99th percentile",
+            Value::Bytes => "bytes per device",
+        }
+    }
+
+    /// How it is written.
+    pub(crate) fn format(self) -> Format {
+        match self {
+            Value::Kept => percent,
+            Value::Bytes => bytes,
+            _ => scale::duration,
+        }
+    }
+
+    /// Whether more is better.
+    pub(crate) fn more_is_better(self) -> bool {
+        self == Value::Kept
+    }
+
+    /// Whether it is told by a detach, which not every strategy ends by
+    /// reclaiming.
+    pub(crate) fn is_of_detach(self) -> bool {
+        matches!(self, Value::Median | Value::Tail | Value::Each)
+    }
+}
+
+pub(crate) fn percent(share: f64) -> String {
+    format!("{}%", scale::digits((share * 1000.0).round() / 10.0))
+}
+
+pub(crate) fn bytes(count: f64) -> String {
+    format!("{} B", scale::digits(count))
+}
