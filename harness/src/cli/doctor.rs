@@ -1,18 +1,32 @@
 //! `detach-bench doctor`: what this machine offers, and what will disturb
-//! measurements on it.
+//! measurements on it; with `--calibrate`, also what elementary operations cost.
+
+mod calibrated;
 
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
+use detach_harness::calibration::{self, Prober};
 use detach_harness::machine::{self, Concern, Conditions};
-use detach_results::machine::{Machine, UNKNOWN};
+use detach_results::machine::{Cache, Machine, UNKNOWN};
 use detach_strategies::platform::topology::{Topology, format_cpu_list};
 
 use super::list::{self, Strategy};
 use super::print;
 
-pub(super) fn execute() -> anyhow::Result<ExitCode> {
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Also measure what elementary operations cost here: a clock reading, a
+    /// locked instruction, a heavy fence, a cache line from CPU to CPU
+    ///
+    /// It takes a second on few CPUs and some ten on hundreds.
+    #[arg(long)]
+    calibrate: bool,
+}
+
+pub(super) fn execute(arguments: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let machine = machine::probe();
     let now = Conditions::now();
     print(&report(
@@ -21,6 +35,12 @@ pub(super) fn execute() -> anyhow::Result<ExitCode> {
         &Topology::detect(),
         &list::strategies(),
     ))?;
+    if arguments.calibrate {
+        let found = calibration::calibrate(&machine.allowed_cpus);
+        let prober = Prober::new(&machine.allowed_cpus, Some(&found));
+        let probe = prober.probe(std::time::Duration::ZERO, None);
+        print(&format!("\n{}", calibrated::table(&found, &probe)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,17 +60,22 @@ fn report(
         ),
         ("Its state", state_rows(machine, now)),
     ] {
-        let mut table = Table::new();
-        table
-            .load_preset(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic);
-        for (what, found) in rows {
-            table.add_row([format!("  {what}"), found]);
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{title}\n{}\n", table.trim_fmt());
+        text += &section(title, rows);
+        text.push('\n');
     }
     text + &concerns(&machine::concerns(machine, now))
+}
+
+/// A titled table of what there is to know and what was found.
+fn section(title: &str, rows: Rows) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    for (what, found) in rows {
+        table.add_row([format!("  {what}"), found]);
+    }
+    format!("{title}\n{}\n", table.trim_fmt())
 }
 
 type Rows = Vec<(&'static str, String)>;
@@ -72,10 +97,12 @@ fn machine_rows(machine: &Machine) -> Rows {
 fn cpu_rows(machine: &Machine, topology: &Topology) -> Rows {
     let cpus = machine.allowed_cpus.len();
     let placement: Vec<String> = machine.allowed_cpus.iter().map(usize::to_string).collect();
-    let smt = if machine.cores < cpus {
-        format!("{cpus} hardware threads on {} cores", machine.cores)
-    } else {
-        "every CPU is a core of its own".to_owned()
+    let smt = match machine.smt {
+        _ if machine.cores < cpus => {
+            format!("{cpus} hardware threads on {} cores", machine.cores)
+        }
+        Some(true) => "on, but every allowed CPU is a core of its own".to_owned(),
+        _ => "every CPU is a core of its own".to_owned(),
     };
     let quota = match machine.cpu_quota {
         Some(quota) => format!("the time of {quota:.1} CPUs"),
@@ -105,9 +132,36 @@ fn cpu_rows(machine: &Machine, topology: &Topology) -> Rows {
             .to_owned(),
         ),
         ("time limit", quota),
+        (
+            "group allows",
+            machine.cpuset.clone().unwrap_or_else(|| UNKNOWN.to_owned()),
+        ),
     ];
+    rows.extend(
+        machine
+            .caches
+            .iter()
+            .map(|cache| ("cache", described(cache))),
+    );
     rows.extend(topology.notes().iter().map(|note| ("note", note.clone())));
     rows
+}
+
+/// A cache in words: `L2 unified, 1024 KiB in lines of 64 B, of CPU 0,4`.
+fn described(cache: &Cache) -> String {
+    let Cache {
+        level,
+        kind,
+        size_kib,
+        line_bytes,
+        shared_by,
+    } = cache;
+    let kind = kind.to_lowercase();
+    let lines = line_bytes.map(|bytes| format!(" in lines of {bytes} B"));
+    format!(
+        "L{level} {kind}, {size_kib} KiB{}, of CPU {shared_by}",
+        lines.unwrap_or_default()
+    )
 }
 
 fn mechanism_rows(machine: &Machine, strategies: &[Strategy]) -> Rows {
@@ -129,8 +183,19 @@ fn mechanism_rows(machine: &Machine, strategies: &[Strategy]) -> Rows {
 
 fn state_rows(machine: &Machine, now: &Conditions) -> Rows {
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
-    vec![
+    let percent = |percent: Option<f64>| or_unknown(percent.map(|part| format!("{part:.1}%")));
+    let mhz = |mhz: Option<u64>| mhz.map_or_else(|| "?".to_owned(), |mhz| mhz.to_string());
+    let frequency = machine.frequency.map(|found| {
+        let [now, min, max] = [found.now_mhz, found.min_mhz, found.max_mhz].map(mhz);
+        format!("{now} MHz, of {min} to {max}")
+    });
+    let options = match &machine.boot_options[..] {
+        [] => "none that matters".to_owned(),
+        options => options.join(" "),
+    };
+    let mut rows = vec![
         ("governor", machine.governor.clone()),
+        ("frequency", or_unknown(frequency)),
         (
             "boost",
             or_unknown(now.boost.map(|on| if on { "on" } else { "off" }.to_owned())),
@@ -140,11 +205,26 @@ fn state_rows(machine: &Machine, now: &Conditions) -> Rows {
             "load, last minute",
             or_unknown(now.load.map(|load| format!("{load:.2}"))),
         ),
-        (
-            "CPU pressure, last 10 s",
-            or_unknown(now.pressure_percent.map(|percent| format!("{percent:.1}%"))),
-        ),
-    ]
+        ("CPU pressure, last 10 s", percent(now.pressure_percent)),
+        ("memory left", percent(now.memory_available_percent)),
+        ("boot options", options),
+    ];
+    if isolated(machine) {
+        let praise = "CPUs are kept free of other work: good for measurements on them";
+        rows.push(("isolation", praise.to_owned()));
+    }
+    for (fault, text) in &machine.mitigations {
+        rows.push(("fault of the CPU", format!("{fault}: {text}")));
+    }
+    rows
+}
+
+/// Whether the kernel was told to keep CPUs free of other work.
+fn isolated(machine: &Machine) -> bool {
+    machine.boot_options.iter().any(|option| {
+        let name = option.split('=').next();
+        matches!(name, Some("isolcpus" | "nohz_full"))
+    })
 }
 
 fn concerns(concerns: &[Concern]) -> String {
@@ -194,5 +274,32 @@ mod tests {
     #[test]
     fn no_concern_is_said_in_words() {
         assert!(concerns(&[]).contains("Nothing"));
+    }
+
+    #[test]
+    fn the_new_facts_are_shown() {
+        let mut machine = machine::probe();
+        machine.boot_options = vec!["isolcpus=2-3".to_owned()];
+        machine.cpuset = Some("5-7".to_owned());
+        machine.caches = vec![Cache {
+            level: 2,
+            kind: "Unified".to_owned(),
+            size_kib: 1_024,
+            line_bytes: Some(64),
+            shared_by: "0,4".to_owned(),
+        }];
+        let fault = ("meltdown".to_owned(), "Mitigation: PTI".to_owned());
+        machine.mitigations = std::iter::once(fault).collect();
+        let now = Conditions::default();
+        let text = report(&machine, &now, &Topology::detect(), &[]);
+        for words in [
+            "isolcpus=2-3",
+            "kept free",
+            "5-7",
+            "L2 unified, 1024 KiB in lines of 64 B, of CPU 0,4",
+            "meltdown: Mitigation: PTI",
+        ] {
+            assert!(text.contains(words), "no {words} in:\n{text}");
+        }
     }
 }

@@ -3,14 +3,26 @@
 //! # What counts as disturbed
 //!
 //! A sample is one round. It is *disturbed* when, between the start and the
-//! end of what is timed, one of the following happened.
+//! end of what is timed, one of the following happened. The first two are what
+//! is being measured where threads outnumber CPUs, and do not count there.
 //!
-//! - A measured thread was switched out against its will: it lost its CPU to
-//!   something else, and the clock went on. Where threads outnumber CPUs this
-//!   is what is being measured, and does not count.
+//! - The measured threads together waited for more than a two-hundredth of the
+//!   round while they were ready to run and something else had their CPU. The
+//!   services of a kernel take a CPU for some ten microseconds a hundred times a
+//!   second, on a quiet machine too, and who measures on all CPUs meets them: a
+//!   part in a thousand, which changes no median. It may be the slowest detach
+//!   of a round, and says so much about maxima.
+//! - Where the system does not tell how long threads waited: a measured thread
+//!   was switched out against its will.
 //! - The hypervisor took time from a CPU that the round used (*steal*). The
 //!   kernel counts it in ticks of 10 ms as a rule, so a short theft may go
 //!   unnoticed or be blamed on the next round.
+//! - Others used the CPUs of the round: more than two ticks on each of them,
+//!   and more than a twentieth of the round. That is the time for which these
+//!   CPUs were busy, less what this process used. The former is counted by
+//!   looking once a tick at what runs, so up to two ticks per CPU are rounding,
+//!   and are recorded as nothing. Of all signs it is the coarsest, and the only
+//!   one of a stranger where threads outnumber CPUs.
 //!
 //! CPU pressure, the time for which any task of the system waited for a CPU,
 //! is recorded but does not decide: it cannot tell our threads from others.
@@ -18,79 +30,197 @@
 
 #[cfg(target_os = "linux")]
 use std::fs;
+use std::time::{Duration, Instant};
 
 use detach_results::record::Noise;
 
-/// Involuntary context switches of the calling thread so far; `None` where
-/// the system does not count them by thread.
-pub(crate) fn involuntary_switches() -> Option<u64> {
-    imp::involuntary_switches()
+/// One part in so many of a round may be spent waiting for a CPU.
+const WAITED_PART: u32 = 200;
+/// One part in so many of a round may be used by others.
+const FOREIGN_PART: u32 = 20;
+/// Ticks per CPU that busy time may be wrong by: one at either end.
+const ROUNDING_TICKS: u32 = 2;
+
+/// What the system did to one thread, or to several together. `None` where it
+/// does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ThreadNoise {
+    /// Involuntary context switches.
+    pub(crate) switches: Option<u64>,
+    /// Nanoseconds for which a thread was ready to run but not running.
+    pub(crate) waited_ns: Option<u64>,
 }
 
-/// Involuntary context switches of the calling thread since `before`.
-pub(crate) fn since(before: Option<u64>) -> Option<u64> {
-    Some(involuntary_switches()?.saturating_sub(before?))
+impl ThreadNoise {
+    /// Nothing at all: what a sum begins with.
+    pub(crate) const NONE: ThreadNoise = ThreadNoise {
+        switches: Some(0),
+        waited_ns: Some(0),
+    };
+
+    /// The counters of the calling thread so far.
+    ///
+    /// Two system calls, so call it right before and right after what is
+    /// timed, not within. The first call of a thread also opens a file.
+    pub(crate) fn now() -> Self {
+        ThreadNoise {
+            switches: imp::involuntary_switches(),
+            waited_ns: imp::waited_ns(),
+        }
+    }
+
+    /// What happened to the calling thread since `self`.
+    pub(crate) fn until_now(self) -> Self {
+        let now = Self::now();
+        let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        ThreadNoise {
+            switches: grown(self.switches, now.switches),
+            waited_ns: grown(self.waited_ns, now.waited_ns),
+        }
+    }
+}
+
+impl Default for ThreadNoise {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Adds up over threads; what is unknown for one is unknown for all.
+impl std::iter::Sum for ThreadNoise {
+    fn sum<I: Iterator<Item = ThreadNoise>>(threads: I) -> Self {
+        threads.fold(Self::NONE, |sum, one| ThreadNoise {
+            switches: sum
+                .switches
+                .zip(one.switches)
+                .map(|(a, b)| a.saturating_add(b)),
+            waited_ns: sum
+                .waited_ns
+                .zip(one.waited_ns)
+                .map(|(a, b)| a.saturating_add(b)),
+        })
+    }
 }
 
 /// What is counted for the whole machine, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
-    /// Steal of the CPUs of interest, in milliseconds.
-    steal_ms: Option<u64>,
+    at: Instant,
+    /// Of the CPUs of interest.
+    cpus: Option<CpuTimes>,
+    /// CPU time of this process.
+    own: Option<Duration>,
     /// CPU pressure, in microseconds.
     pressure_us: Option<u64>,
+    /// How long a tick is.
+    tick: Option<Duration>,
+}
+
+/// What `/proc/stat` says of some CPUs together, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct CpuTimes {
+    /// How many CPUs these are.
+    count: u32,
+    /// Whatever was not idle, steal included.
+    busy: u64,
+    steal: u64,
 }
 
 impl Machine {
-    /// Reads the counters; steal is that of `cpus`, or of the whole machine
-    /// when there is none among them.
+    /// Reads the counters; busy time and steal are those of `cpus`, or of the
+    /// whole machine when there is none among them.
     pub(crate) fn now(cpus: &[usize]) -> Self {
         imp::machine(cpus)
     }
 
     /// The noise of one round, which began at `self` and ended at `end`, and
-    /// whose threads were switched out so often.
-    pub(crate) fn until(
-        self,
-        end: Machine,
-        involuntary_switches: Option<u64>,
-        oversubscribed: bool,
-    ) -> Noise {
+    /// of its threads together.
+    pub(crate) fn until(self, end: Machine, threads: ThreadNoise, oversubscribed: bool) -> Noise {
         let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
-        let steal_ms = grown(self.steal_ms, end.steal_ms);
-        let switched = !oversubscribed && involuntary_switches.is_some_and(|count| count > 0);
-        let robbed = steal_ms.is_some_and(|ms| ms > 0);
+        let lasted = end.at.saturating_duration_since(self.at);
+        let steal = grown(
+            self.cpus.map(|cpus| cpus.steal),
+            end.cpus.map(|cpus| cpus.steal),
+        );
+        let foreign = self.foreign_until(&end);
+        let held_up = match threads.waited_ns {
+            Some(ns) => Duration::from_nanos(ns) > lasted / WAITED_PART,
+            None => threads.switches.is_some_and(|count| count > 0),
+        };
+        let robbed = steal.is_some_and(|ticks| ticks > 0);
+        let shared = foreign.is_some_and(|foreign| foreign > lasted / FOREIGN_PART);
+        let disturbed = robbed || shared || (!oversubscribed && held_up);
         Noise {
-            involuntary_switches,
-            steal_ms,
+            involuntary_switches: threads.switches,
+            steal_ms: steal
+                .zip(self.tick)
+                .map(|(ticks, tick)| ticks.saturating_mul(millis(tick))),
             pressure_us: grown(self.pressure_us, end.pressure_us),
-            disturbed_samples: u64::from(switched || robbed),
+            waited_us: threads.waited_ns.map(|ns| ns / 1_000),
+            foreign_ms: foreign.map(millis),
+            disturbed_samples: u64::from(disturbed),
             samples: 1,
         }
     }
-}
 
-/// Sums a count over threads; unknown for one is unknown for all.
-pub(crate) fn sum(counts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
-    counts.into_iter().sum()
-}
-
-/// Steal of `cpus` in ticks, out of the text of `/proc/stat`: the eighth
-/// number of each CPU's line.
-#[cfg(any(target_os = "linux", test))]
-fn parse_steal(stat: &str, cpus: &[usize]) -> Option<u64> {
-    let ticks = |line: &str| line.split_ascii_whitespace().nth(8)?.parse::<u64>().ok();
-    let of_cpu = |line: &str| {
-        let number = line.split_ascii_whitespace().next()?.strip_prefix("cpu")?;
-        let cpu: usize = number.parse().ok()?;
-        cpus.contains(&cpu).then(|| ticks(line)).flatten()
-    };
-    let ours: Vec<u64> = stat.lines().filter_map(of_cpu).collect();
-    if ours.is_empty() {
-        ticks(stat.lines().find(|line| line.starts_with("cpu "))?)
-    } else {
-        Some(ours.iter().sum())
+    /// The time that others used on the CPUs until `end`; none when it is
+    /// within what ticks can be wrong by.
+    fn foreign_until(&self, end: &Machine) -> Option<Duration> {
+        let tick = self.tick?;
+        let (before, after) = (self.cpus?, end.cpus?);
+        let ticks = |count: u64| tick * u32::try_from(count).unwrap_or(u32::MAX);
+        let busy = ticks(after.busy.saturating_sub(before.busy));
+        let own = end.own?.saturating_sub(self.own?);
+        let foreign = busy.saturating_sub(own);
+        let rounding = tick * ROUNDING_TICKS * after.count;
+        Some(if foreign > rounding {
+            foreign
+        } else {
+            Duration::ZERO
+        })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The times of `cpus` together, out of the text of `/proc/stat`; those of the
+/// whole machine when it names none of them.
+///
+/// A CPU's line counts ticks as user, nice, system, idle, iowait, irq, softirq
+/// and steal. The time of guests, which follows, is in user already.
+#[cfg(any(target_os = "linux", test))]
+fn parse_stat(stat: &str, cpus: &[usize]) -> Option<CpuTimes> {
+    let times = |line: &str| {
+        let words = line.split_ascii_whitespace().skip(1);
+        let ticks: Vec<u64> = words.map_while(|word| word.parse().ok()).collect();
+        let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = ticks[..] else {
+            return None;
+        };
+        Some((user + nice + system + irq + softirq + steal, steal))
+    };
+    let (mut ours, mut count_of_all) = (Vec::new(), 0);
+    for line in stat.lines() {
+        let name = line.split_ascii_whitespace().next().unwrap_or_default();
+        let number = name.strip_prefix("cpu").and_then(|cpu| cpu.parse().ok());
+        if let Some(cpu) = number {
+            count_of_all += 1;
+            if cpus.contains(&cpu) {
+                ours.push(times(line)?);
+            }
+        }
+    }
+    if ours.is_empty() {
+        let (busy, steal) = times(stat.lines().find(|line| line.starts_with("cpu "))?)?;
+        let count = count_of_all;
+        return Some(CpuTimes { count, busy, steal });
+    }
+    Some(CpuTimes {
+        count: u32::try_from(ours.len()).unwrap_or(u32::MAX),
+        busy: ours.iter().map(|(busy, _)| busy).sum(),
+        steal: ours.iter().map(|(_, steal)| steal).sum(),
+    })
 }
 
 /// The total of the line `some` of `/proc/pressure/cpu`, in microseconds.
@@ -103,135 +233,113 @@ fn parse_pressure(pressure: &str) -> Option<u64> {
     total.parse().ok()
 }
 
+/// The second number of a thread's `schedstat`: nanoseconds on a run queue.
+///
+/// The third counts how often it ran, and a thread that reads its own has run.
+/// A kernel that keeps no such statistics writes three zeros.
+#[cfg(any(target_os = "linux", test))]
+fn parse_schedstat(text: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let waited = words.next()?.parse().ok()?;
+    let ran: u64 = words.next()?.parse().ok()?;
+    (ran > 0).then_some(waited)
+}
+
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{Machine, fs, parse_pressure, parse_steal};
+    use std::cell::OnceCell;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+    use std::time::{Duration, Instant};
 
-    pub(super) fn involuntary_switches() -> Option<u64> {
+    use super::{Machine, fs, parse_pressure, parse_schedstat, parse_stat};
+
+    /// CPU time and involuntary switches of a thread or process.
+    fn usage(who: libc::c_int) -> Option<libc::rusage> {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
         // SAFETY: the pointer is to writable memory for one `rusage`.
-        let status = unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+        let status = unsafe { libc::getrusage(who, usage.as_mut_ptr()) };
         if status != 0 {
             return None;
         }
         // SAFETY: the call succeeded, so it filled the structure.
-        let usage = unsafe { usage.assume_init() };
-        u64::try_from(usage.ru_nivcsw).ok()
+        Some(unsafe { usage.assume_init() })
+    }
+
+    pub(super) fn involuntary_switches() -> Option<u64> {
+        u64::try_from(usage(libc::RUSAGE_THREAD)?.ru_nivcsw).ok()
+    }
+
+    pub(super) fn waited_ns() -> Option<u64> {
+        thread_local! {
+            /// The calling thread's own file. The threads of a fleet persist,
+            /// so each opens it once, not in every round.
+            static SCHEDSTAT: OnceCell<Option<File>> = const { OnceCell::new() };
+        }
+        SCHEDSTAT.with(|file| {
+            let open = || File::open("/proc/thread-self/schedstat").ok();
+            // Three numbers of at most 20 digits.
+            let mut text = [0; 64];
+            let read = file
+                .get_or_init(open)
+                .as_ref()?
+                .read_at(&mut text, 0)
+                .ok()?;
+            parse_schedstat(std::str::from_utf8(&text[..read]).ok()?)
+        })
     }
 
     pub(super) fn machine(cpus: &[usize]) -> Machine {
         let read = |path| fs::read_to_string(path).ok();
         Machine {
-            steal_ms: read("/proc/stat")
-                .and_then(|stat| parse_steal(&stat, cpus))
-                .and_then(|ticks| Some(ticks * 1000 / ticks_per_second()?)),
+            at: Instant::now(),
+            cpus: read("/proc/stat").and_then(|stat| parse_stat(&stat, cpus)),
+            own: usage(libc::RUSAGE_SELF)
+                .and_then(|usage| Some(duration(usage.ru_utime)? + duration(usage.ru_stime)?)),
             pressure_us: read("/proc/pressure/cpu").and_then(|text| parse_pressure(&text)),
+            tick: tick(),
         }
     }
 
-    fn ticks_per_second() -> Option<u64> {
+    fn duration(time: libc::timeval) -> Option<Duration> {
+        let micros = u32::try_from(time.tv_usec).ok()?;
+        Some(Duration::new(
+            u64::try_from(time.tv_sec).ok()?,
+            micros * 1_000,
+        ))
+    }
+
+    fn tick() -> Option<Duration> {
         // SAFETY: sysconf has no preconditions.
-        u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) })
-            .ok()
-            .filter(|&ticks| ticks > 0)
+        let per_second = u32::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+        Duration::from_secs(1).checked_div(per_second)
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
+    use std::time::Instant;
+
     use super::Machine;
 
     pub(super) fn involuntary_switches() -> Option<u64> {
         None
     }
 
+    pub(super) fn waited_ns() -> Option<u64> {
+        None
+    }
+
     pub(super) fn machine(_cpus: &[usize]) -> Machine {
         Machine {
-            steal_ms: None,
+            at: Instant::now(),
+            cpus: None,
+            own: None,
             pressure_us: None,
+            tick: None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const STAT: &str = "cpu  10 0 20 300 4 0 1 12 0 0\n\
-                        cpu0 5 0 10 150 2 0 1 9 0 0\n\
-                        cpu1 5 0 10 150 2 0 0 3 0 0\n\
-                        intr 12345 0 0\nctxt 99\n";
-
-    #[test]
-    fn steal_is_that_of_the_cpus_in_use() {
-        assert_eq!(parse_steal(STAT, &[1]), Some(3));
-        assert_eq!(parse_steal(STAT, &[0, 1]), Some(12));
-        assert_eq!(parse_steal(STAT, &[7]), Some(12));
-        assert_eq!(parse_steal("intr 1 2 3\n", &[0]), None);
-    }
-
-    #[test]
-    fn pressure_is_the_total_of_some() {
-        let text = "some avg10=1.00 avg60=0.50 avg300=0.10 total=424242\n\
-                    full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
-        assert_eq!(parse_pressure(text), Some(424_242));
-        assert_eq!(parse_pressure(""), None);
-    }
-
-    fn machine(steal: u64, pressure: u64) -> Machine {
-        Machine {
-            steal_ms: Some(steal),
-            pressure_us: Some(pressure),
-        }
-    }
-
-    #[test]
-    fn a_switch_disturbs_except_where_threads_outnumber_cpus() {
-        let quiet = machine(5, 100);
-        let noise = quiet.until(machine(5, 130), Some(2), false);
-        assert_eq!(noise.disturbed_samples, 1);
-        assert_eq!(noise.involuntary_switches, Some(2));
-        assert_eq!(noise.pressure_us, Some(30));
-        assert_eq!(quiet.until(quiet, Some(2), true).disturbed_samples, 0);
-        assert_eq!(quiet.until(quiet, Some(0), false).disturbed_samples, 0);
-    }
-
-    #[test]
-    fn steal_disturbs_always() {
-        let noise = machine(5, 0).until(machine(15, 0), Some(0), true);
-        assert_eq!(noise.steal_ms, Some(10));
-        assert_eq!(noise.disturbed_samples, 1);
-    }
-
-    #[test]
-    fn pressure_alone_does_not_disturb() {
-        let noise = machine(0, 0).until(machine(0, 9_999), Some(0), false);
-        assert_eq!(noise.disturbed_samples, 0);
-    }
-
-    #[test]
-    fn what_is_not_told_stays_unknown() {
-        let silent = Machine {
-            steal_ms: None,
-            pressure_us: None,
-        };
-        let noise = silent.until(machine(3, 3), None, false);
-        assert_eq!(noise.involuntary_switches, None);
-        assert_eq!(noise.steal_ms, None);
-        assert_eq!(noise.pressure_us, None);
-        assert_eq!(noise.disturbed_samples, 0);
-        assert_eq!(noise.samples, 1);
-    }
-
-    #[test]
-    fn counts_sum_unless_one_is_unknown() {
-        assert_eq!(sum([Some(1), Some(2)]), Some(3));
-        assert_eq!(sum([Some(1), None]), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn this_system_counts_switches_by_thread() {
-        assert!(involuntary_switches().is_some());
-    }
-}
+mod tests;

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use detach_results::machine::{Machine, UNKNOWN};
+use detach_results::machine::{Frequency, Machine, UNKNOWN};
 use detach_results::record::Warning;
+use detach_strategies::platform::topology::parse_cpu_list;
 
 use super::Conditions;
 
@@ -14,6 +15,21 @@ const FEW_CPUS: usize = 4;
 const BUSY_LOAD: f64 = 0.5;
 /// Percentage of time in which threads waited for a CPU.
 const BUSY_PRESSURE: f64 = 5.0;
+/// Percentage of memory below which the kernel begins to look for more.
+const LITTLE_MEMORY: f64 = 5.0;
+/// A CPU below this part of its highest frequency has far to go.
+const SLOW_PART: f64 = 0.6;
+/// What the kernel says of a work-around that makes every entry into it, every
+/// return or every indirect call within it take longer.
+const TAXES: [&str; 7] = [
+    "PTI",
+    "Clear CPU buffers",
+    "Retpolines",
+    "Mitigation: IBRS",
+    "Untrained return thunk",
+    "Safe RET",
+    "IBPB before exit to userspace",
+];
 
 /// One thing to know before believing a figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +47,27 @@ pub enum Concern {
         /// CPUs that may be used.
         cpus: usize,
     },
+    /// The control group allows some of the machine's CPUs only.
+    Confined {
+        /// The CPUs that it allows, as a list.
+        cpuset: String,
+        /// CPUs of the machine that are online.
+        online: usize,
+    },
+    /// Hardware threads share cores, and others may run on those that this
+    /// process does not use.
+    Siblings,
+    /// Work-arounds for these faults of the processor make system calls slower.
+    TaxedSystemCalls(Vec<String>),
+    /// A CPU is far below its highest frequency.
+    SlowFrequency {
+        /// MHz at the time.
+        now: u64,
+        /// MHz at most.
+        max: u64,
+    },
+    /// Little memory is left, in percent.
+    LittleMemory(f64),
     /// The frequency governor is not `performance`.
     Governor(String),
     /// The processor changes its frequency with temperature and load.
@@ -68,6 +105,11 @@ impl Concern {
             Concern::FewCpus(_) => "few-cpus",
             Concern::VirtualMachine(_) => "virtual-machine",
             Concern::Quota { .. } => "cpu-quota",
+            Concern::Confined { .. } => "cpuset",
+            Concern::Siblings => "smt",
+            Concern::TaxedSystemCalls(_) => "mitigations",
+            Concern::SlowFrequency { .. } => "frequency",
+            Concern::LittleMemory(_) => "memory",
             Concern::Governor(_) => "governor",
             Concern::Boost => "boost",
             Concern::SlowClock(_) => "slow-clock",
@@ -95,6 +137,25 @@ impl Concern {
             }
             Concern::Quota { .. } => {
                 "raise the limit of the control group, or use fewer CPUs with --cpus"
+            }
+            Concern::Confined { .. } => {
+                "others may run on the other CPUs, with which these share caches and memory; \
+                 compare runs of the same group only"
+            }
+            Concern::Siblings => {
+                "what others run on the second thread of a core slows down the first; switch \
+                 hardware threads off, or make sure that the others are idle"
+            }
+            Concern::TaxedSystemCalls(_) => {
+                "heavy fences and sleeping pay for it, loops do not; compare with machines that \
+                 do the same"
+            }
+            Concern::SlowFrequency { .. } => {
+                "if it stays there under load, look for a limit of power or temperature; if not, \
+                 the first rounds are slower than the rest"
+            }
+            Concern::LittleMemory(_) => {
+                "stop other programs: when memory runs out, the kernel works on every CPU"
             }
             Concern::Governor(_) => "set the governor to performance while measuring",
             Concern::Boost => "switch boost off if runs differ from one another",
@@ -141,6 +202,23 @@ impl fmt::Display for Concern {
                 "the control group grants the time of {granted:.1} CPUs, \
                  and {cpus} may be used"
             ),
+            Concern::Confined { cpuset, online } => write!(
+                f,
+                "the control group allows CPUs {cpuset}, and the machine has {online}"
+            ),
+            Concern::Siblings => f.write_str(
+                "the cores have several hardware threads, and this process may use one of each",
+            ),
+            Concern::TaxedSystemCalls(faults) => write!(
+                f,
+                "the kernel works around faults of the processor at the expense of system \
+                 calls ({})",
+                faults.join(", ")
+            ),
+            Concern::SlowFrequency { now, max } => {
+                write!(f, "a CPU runs at {now} MHz of {max}")
+            }
+            Concern::LittleMemory(percent) => write!(f, "{percent:.0}% of memory is left"),
             Concern::Governor(name) => write!(f, "the frequency governor is {name}"),
             Concern::Boost => f.write_str("the processor may boost its frequency"),
             Concern::SlowClock(name) => write!(f, "the clock source is {name}"),
@@ -191,6 +269,31 @@ pub fn concerns(machine: &Machine, now: &Conditions) -> Vec<Concern> {
     });
     let granted = machine.cpu_quota.unwrap_or(f64::INFINITY);
     check(granted < cpus as f64, &|| Concern::Quota { granted, cpus });
+    if let (Some(cpuset), Some(online)) = (&machine.cpuset, now.online_cpus) {
+        let allowed = parse_cpu_list(cpuset).map_or(online, |cpus| cpus.len());
+        check(allowed < online, &|| Concern::Confined {
+            cpuset: cpuset.clone(),
+            online,
+        });
+    }
+    let alone = machine.cores == cpus;
+    check(machine.smt == Some(true) && alone, &|| Concern::Siblings);
+    let faults = taxing(machine);
+    check(!faults.is_empty(), &|| {
+        Concern::TaxedSystemCalls(faults.clone())
+    });
+    if let Some(Frequency {
+        max_mhz: Some(max),
+        now_mhz: Some(now),
+        ..
+    }) = machine.frequency
+    {
+        check((now as f64) < SLOW_PART * max as f64, &|| {
+            Concern::SlowFrequency { now, max }
+        });
+    }
+    let memory = now.memory_available_percent.unwrap_or(100.0);
+    check(memory < LITTLE_MEMORY, &|| Concern::LittleMemory(memory));
     let governor = machine.governor.as_str();
     check(governor != "performance" && governor != UNKNOWN, &|| {
         Concern::Governor(governor.to_owned())
@@ -219,6 +322,15 @@ pub fn concerns(machine: &Machine, now: &Conditions) -> Vec<Concern> {
     found
 }
 
+/// The faults whose work-around system calls pay for.
+fn taxing(machine: &Machine) -> Vec<String> {
+    let worked_around = machine.mitigations.iter().filter(|(_, text)| {
+        // A fault without its work-around costs nothing, whatever it names.
+        text.starts_with("Mitigation") && TAXES.iter().any(|tax| text.contains(tax))
+    });
+    worked_around.map(|(fault, _)| fault.clone()).collect()
+}
+
 /// [`concerns`] about the machine in its present state, as records hold them.
 pub fn warnings(machine: &Machine) -> Vec<Warning> {
     concerns(machine, &Conditions::now())
@@ -228,116 +340,4 @@ pub fn warnings(machine: &Machine) -> Vec<Warning> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A machine that gives no reason to worry.
-    fn quiet() -> (Machine, Conditions) {
-        let text = |text: &str| text.to_owned();
-        let machine = Machine {
-            id: text("x-8cpu"),
-            cpu_model: text("X"),
-            architecture: text("x86_64"),
-            os: text("linux"),
-            kernel: text("6.1"),
-            libc: text("glibc 2.36"),
-            hypervisor: text("none"),
-            possible_cpus: 8,
-            allowed_cpus: (0..8).collect(),
-            cores: 8,
-            packages: 1,
-            numa_nodes: 1,
-            last_level_caches: 1,
-            cpu_quota: None,
-            memory_mib: Some(1024),
-            governor: text("performance"),
-            clock_source: text("tsc"),
-            pinning: true,
-            rseq: text("registered"),
-            membarrier: text("private expedited"),
-        };
-        let now = Conditions {
-            load: Some(0.0),
-            pressure_percent: Some(0.0),
-            boost: Some(false),
-            core_kinds: 1,
-            notes: Vec::new(),
-        };
-        (machine, now)
-    }
-
-    fn kinds(machine: &Machine, now: &Conditions) -> Vec<&'static str> {
-        let all = concerns(machine, now);
-        let kinds = all.iter().map(Concern::kind);
-        // Whether the tests are optimized is not what is tested.
-        kinds.filter(|kind| *kind != "debug-build").collect()
-    }
-
-    #[test]
-    fn a_quiet_machine_gives_no_reason_to_worry() {
-        let (machine, now) = quiet();
-        assert_eq!(kinds(&machine, &now), [""; 0]);
-    }
-
-    #[test]
-    fn what_nobody_knows_is_no_reason_to_worry() {
-        let (mut machine, _) = quiet();
-        for field in [
-            &mut machine.hypervisor,
-            &mut machine.governor,
-            &mut machine.clock_source,
-        ] {
-            *field = UNKNOWN.to_owned();
-        }
-        let now = Conditions {
-            core_kinds: 1,
-            ..Conditions::default()
-        };
-        assert_eq!(kinds(&machine, &now), [""; 0]);
-    }
-
-    #[test]
-    fn each_trouble_is_told_by_its_name() {
-        type Spoil = fn(&mut Machine, &mut Conditions);
-        let cases: [(&str, Spoil); 14] = [
-            ("few-cpus", |m, _| {
-                m.allowed_cpus.truncate(3);
-                m.cores = 3;
-            }),
-            ("virtual-machine", |m, _| m.hypervisor = "KVM".into()),
-            ("cpu-quota", |m, _| m.cpu_quota = Some(7.5)),
-            ("governor", |m, _| m.governor = "powersave".into()),
-            ("slow-clock", |m, _| m.clock_source = "hpet".into()),
-            ("no-pinning", |m, _| m.pinning = false),
-            ("shared-cores", |m, _| m.cores = 4),
-            ("no-rseq", |m, _| m.rseq = "switched off".into()),
-            ("no-membarrier", |m, _| m.membarrier = "refused".into()),
-            ("boost", |_, now| now.boost = Some(true)),
-            ("load", |_, now| now.load = Some(1.5)),
-            ("cpu-pressure", |_, now| now.pressure_percent = Some(20.0)),
-            ("mixed-cores", |_, now| now.core_kinds = 2),
-            ("guessed-topology", |_, now| {
-                now.notes.push("guessed".into())
-            }),
-        ];
-        for (kind, spoil) in cases {
-            let (mut machine, mut now) = quiet();
-            spoil(&mut machine, &mut now);
-            assert_eq!(kinds(&machine, &now), [kind]);
-            let warnings: Vec<Warning> =
-                concerns(&machine, &now).iter().map(Warning::from).collect();
-            assert!(
-                warnings
-                    .iter()
-                    .all(|w| !w.message.is_empty() && !w.hint.is_empty())
-            );
-        }
-    }
-
-    #[test]
-    fn a_quota_that_covers_all_cpus_is_no_trouble() {
-        let (mut machine, now) = quiet();
-        machine.cpu_quota = Some(8.0);
-        assert_eq!(kinds(&machine, &now), [""; 0]);
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use detach_strategies::platform::topology::Topology;
+use detach_strategies::platform::topology::{Topology, parse_cpu_list};
 
 /// The state of the machine at one moment. `None` where the system does not
 /// tell.
@@ -17,6 +17,10 @@ pub struct Conditions {
     pub pressure_percent: Option<f64>,
     /// Whether the processor may raise its frequency when it is cool.
     pub boost: Option<bool>,
+    /// CPUs of the machine that are online, whoever may use them.
+    pub online_cpus: Option<usize>,
+    /// Percentage of memory that is still to be had.
+    pub memory_available_percent: Option<f64>,
     /// Kinds of cores among the CPUs.
     pub core_kinds: usize,
     /// What had to be guessed about the CPUs.
@@ -41,10 +45,23 @@ impl Conditions {
                     let text = read("sys/devices/system/cpu/intel_pstate/no_turbo")?;
                     Some(text.trim() == "0")
                 }),
+            online_cpus: read("sys/devices/system/cpu/online")
+                .and_then(|list| Some(parse_cpu_list(&list).ok()?.len())),
+            memory_available_percent: read("proc/meminfo").as_deref().and_then(available),
             core_kinds: topology.core_kinds(),
             notes: topology.notes().to_vec(),
         }
     }
+}
+
+/// The part of memory that `/proc/meminfo` calls available, in percent.
+fn available(text: &str) -> Option<f64> {
+    let kib = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    let (all, free) = (kib("MemTotal:")?, kib("MemAvailable:")?);
+    (all > 0.0).then(|| 100.0 * free / all)
 }
 
 /// The ten-second average of a line such as
@@ -71,6 +88,10 @@ mod tests {
             (nothing.load, nothing.pressure_percent, nothing.boost),
             (None, None, None)
         );
+        assert_eq!(
+            (nothing.online_cpus, nothing.memory_available_percent),
+            (None, None)
+        );
 
         for name in ["proc/pressure", "sys/devices/system/cpu/intel_pstate"] {
             fs::create_dir_all(root.join(name)).unwrap();
@@ -83,7 +104,12 @@ mod tests {
             "0\n",
         )
         .unwrap();
+        let text = "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 250 kB\n";
+        fs::write(root.join("proc/meminfo"), text).unwrap();
+        fs::write(root.join("sys/devices/system/cpu/online"), "0-3,6\n").unwrap();
         let conditions = Conditions::at(root, &topology);
+        assert_eq!(conditions.online_cpus, Some(5));
+        assert_eq!(conditions.memory_available_percent, Some(25.0));
         assert_eq!(conditions.load, Some(1.25));
         assert_eq!(conditions.pressure_percent, Some(12.5));
         assert_eq!(conditions.boost, Some(true));
