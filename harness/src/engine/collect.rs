@@ -3,26 +3,79 @@
 use std::collections::BTreeMap;
 
 use detach_results::record::{
-    Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome, Workload,
+    Cost, Detach, Estimate, Latency, Measurement, Noise, Outcome, Visits, Workload,
 };
 use detach_results::stats;
 use detach_strategies::Unsupported;
 
-use super::round::{Observed, Phases, Round};
-use super::scenario::Case;
+use super::case::Case;
+use super::round::{Observed, Phases, Round, VisitTimes};
 
 /// Turns the rounds of one case into one record.
+///
+/// Rounds that were disturbed are kept apart from the others: the figures are
+/// those of undisturbed rounds, unless there are none.
 #[derive(Clone, Debug)]
 pub struct Collector {
     case: Case,
     block: u32,
     workload: Option<Workload>,
+    undisturbed: Rounds,
+    disturbed: Rounds,
+    mechanisms: BTreeMap<String, u64>,
+    noise: Noise,
+}
+
+/// What rounds of one kind have shown.
+#[derive(Clone, Debug, Default)]
+struct Rounds {
     ns_per_op: Vec<f64>,
     ops_per_second: Vec<f64>,
     fairness: Vec<f64>,
+    detaches_per_second: Vec<f64>,
     phases: Option<Phases>,
-    mechanisms: BTreeMap<String, u64>,
-    noise: Noise,
+    medians: Vec<f64>,
+    visits: Option<VisitTimes>,
+}
+
+impl Rounds {
+    fn add(&mut self, round: &Round) {
+        match &round.observed {
+            Observed::Cost {
+                detaches_per_second,
+                ..
+            } => {
+                self.ns_per_op.push(round.ns_per_iteration());
+                self.ops_per_second.push(round.ops_per_second());
+                self.fairness.push(round.fairness());
+                self.detaches_per_second.extend(detaches_per_second);
+            }
+            Observed::Detach(phases) => {
+                self.medians
+                    .push(phases.latency.value_at_quantile(0.5) as f64);
+                self.phases.get_or_insert_default().add(phases);
+            }
+            Observed::Visits(times) => self.visits.get_or_insert_default().add(times),
+        }
+    }
+
+    fn merge(&mut self, other: Rounds) {
+        self.ns_per_op.extend(other.ns_per_op);
+        self.ops_per_second.extend(other.ops_per_second);
+        self.fairness.extend(other.fairness);
+        self.detaches_per_second.extend(other.detaches_per_second);
+        self.medians.extend(other.medians);
+        if let Some(phases) = &other.phases {
+            self.phases.get_or_insert_default().add(phases);
+        }
+        if let Some(visits) = &other.visits {
+            self.visits.get_or_insert_default().add(visits);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ns_per_op.is_empty() && self.phases.is_none() && self.visits.is_none()
+    }
 }
 
 impl Collector {
@@ -32,10 +85,8 @@ impl Collector {
             case,
             block,
             workload: None,
-            ns_per_op: Vec::new(),
-            ops_per_second: Vec::new(),
-            fairness: Vec::new(),
-            phases: None,
+            undisturbed: Rounds::default(),
+            disturbed: Rounds::default(),
             mechanisms: BTreeMap::new(),
             noise: Noise::default(),
         }
@@ -48,13 +99,10 @@ impl Collector {
 
     /// Adds one round of the case.
     pub fn add(&mut self, round: &Round) {
-        match &round.observed {
-            Observed::Cost { .. } => {
-                self.ns_per_op.push(round.ns_per_iteration());
-                self.ops_per_second.push(round.ops_per_second());
-                self.fairness.push(round.fairness());
-            }
-            Observed::Detach(phases) => self.phases.get_or_insert_default().add(phases),
+        if round.disturbed() {
+            self.disturbed.add(round);
+        } else {
+            self.undisturbed.add(round);
         }
         for (mechanism, times) in &round.mechanisms {
             *self.mechanisms.entry(mechanism.clone()).or_default() += times;
@@ -67,34 +115,65 @@ impl Collector {
         }
     }
 
+    /// Counts every round so far as disturbed, for a reason that the rounds
+    /// themselves could not see.
+    pub fn disturb(&mut self) {
+        self.noise.disturbed_samples = self.noise.samples;
+        self.disturbed.merge(std::mem::take(&mut self.undisturbed));
+    }
+
     /// The record; `None` without rounds.
     ///
     /// A cost is the median over rounds, with an interval from a bootstrap
     /// with this `seed`; latencies of all rounds are counted together.
     pub fn finish(self, seed: u64) -> Option<Measurement> {
         let disturbed = self.noise.disturbed_samples > 0;
-        let outcome = if let Some(phases) = self.phases {
+        let (main, apart) = if self.undisturbed.is_empty() {
+            (self.disturbed, Rounds::default())
+        } else {
+            (self.undisturbed, self.disturbed)
+        };
+        let latency = |phases: &Phases| Latency::from_histogram(&phases.latency);
+        let outcome = if let Some(phases) = main.phases {
             Outcome::Detach(Box::new(Detach {
-                latency_ns: Latency::from_histogram(&phases.latency)?,
+                latency_ns: latency(&phases)?,
                 last_entry_ns: Latency::from_histogram(&phases.last_entry),
                 last_leave_ns: Latency::from_histogram(&phases.last_leave),
                 heavy_fence_ns: Latency::from_histogram(&phases.heavy_fence),
+                refused_ns: Latency::from_histogram(&phases.refused),
+                overtook: phases.overtook,
+                round_p50_ns: main.medians,
+                set_apart: apart.phases.as_ref().and_then(latency),
+                mechanisms: self.mechanisms,
+                noise: self.noise,
+                disturbed,
+            }))
+        } else if let Some(times) = main.visits {
+            Outcome::Visits(Box::new(Visits {
+                visit_ns: Latency::from_histogram(&times.visits)?,
+                clock_ns: Latency::from_histogram(&times.clock)?,
+                set_apart: apart
+                    .visits
+                    .and_then(|times| Latency::from_histogram(&times.visits)),
                 mechanisms: self.mechanisms,
                 noise: self.noise,
                 disturbed,
             }))
         } else {
             Outcome::Cost(Cost {
-                ns_per_op: Estimate::from_samples(self.ns_per_op, seed).ok()?,
-                ops_per_second: stats::median(&self.ops_per_second).ok()?,
-                fairness: stats::median(&self.fairness).ok()?,
+                ns_per_op: Estimate::from_samples(main.ns_per_op, seed).ok()?,
+                set_apart: apart.ns_per_op,
+                ops_per_second: stats::median(&main.ops_per_second).ok()?,
+                fairness: stats::median(&main.fairness).ok()?,
+                bytes_per_device: None,
+                detaches_per_second: stats::median(&main.detaches_per_second).ok(),
                 mechanisms: self.mechanisms,
                 noise: self.noise,
                 disturbed,
             })
         };
         Some(Measurement {
-            strategy: self.case.strategy.to_owned(),
+            strategy: self.case.label(),
             scenario: self.case.scenario.name().to_owned(),
             threads: self.case.threads,
             workload: self.workload?,
@@ -112,7 +191,7 @@ pub fn unsupported(
     reason: &Unsupported,
 ) -> Measurement {
     Measurement {
-        strategy: case.strategy.to_owned(),
+        strategy: case.label(),
         scenario: case.scenario.name().to_owned(),
         threads: case.threads,
         workload,
@@ -133,24 +212,22 @@ mod tests {
     use crate::engine::{Placement, Scenario};
 
     fn case(scenario: Scenario) -> Case {
-        Case {
-            strategy: "refcount",
-            scenario,
-            threads: 2,
-        }
+        Case::new("refcount", scenario, 2)
     }
 
     fn round(observed: Observed, disturbed: u64) -> Round {
         Round {
             iterations: 1_000,
             took: Duration::from_micros(1),
-            workload: Placement::new(2, false, &[0, 1]).workload(1, true),
+            workload: Placement::new(2, false, &[0, 1]).workload(true),
             observed,
             mechanisms: BTreeMap::from([(String::from("rseq"), 10)]),
             noise: Noise {
                 involuntary_switches: Some(disturbed),
                 steal_ms: None,
                 pressure_us: Some(5),
+                waited_us: None,
+                foreign_ms: None,
                 disturbed_samples: disturbed,
                 samples: 1,
             },
@@ -163,6 +240,7 @@ mod tests {
                 Duration::from_micros(first_us),
                 Duration::from_micros(second_us),
             ],
+            detaches_per_second: None,
         }
     }
 
@@ -172,8 +250,10 @@ mod tests {
         assert!(collector.is_empty());
         // 1000 laps: 3 ns and 5 ns a lap, mean 4; then 10; then 2.
         collector.add(&round(cost(3, 5), 0));
-        collector.add(&round(cost(10, 10), 1));
+        collector.add(&round(cost(10, 10), 0));
         collector.add(&round(cost(2, 2), 0));
+        // 99, disturbed: it is in the record, but not in the median.
+        collector.add(&round(cost(99, 99), 1));
         let measurement = collector.finish(7).unwrap();
         assert_eq!(measurement.strategy, "refcount");
         assert_eq!(measurement.scenario, "fast_path");
@@ -191,13 +271,39 @@ mod tests {
         assert!(near(cost.ops_per_second, 1e9 / 3.0 + 1e9 / 5.0));
         // 0.6, 1 and 1.
         assert!(near(cost.fairness, 1.0));
-        assert_eq!(cost.mechanisms["rseq"], 30);
+        assert!(matches!(cost.set_apart[..], [apart] if near(apart, 99.0)));
+        assert_eq!(cost.mechanisms["rseq"], 40);
         assert!(cost.disturbed);
-        assert_eq!(cost.noise.samples, 3);
+        assert_eq!(cost.noise.samples, 4);
         assert_eq!(cost.noise.disturbed_samples, 1);
         assert_eq!(cost.noise.involuntary_switches, Some(1));
-        assert_eq!(cost.noise.pressure_us, Some(15));
+        assert_eq!(cost.noise.pressure_us, Some(20));
         assert_eq!(cost.noise.steal_ms, None);
+    }
+
+    #[test]
+    fn where_all_rounds_were_disturbed_they_are_what_there_is() {
+        let mut collector = Collector::new(case(Scenario::FastPath), 0);
+        collector.add(&round(cost(4, 4), 1));
+        let Outcome::Cost(cost) = collector.finish(7).unwrap().outcome else {
+            panic!("not a cost");
+        };
+        assert_eq!((cost.ns_per_op.samples.len(), cost.set_apart.len()), (1, 0));
+        assert!(cost.noise.all_disturbed());
+    }
+
+    #[test]
+    fn what_disturbed_a_whole_block_disturbed_each_round_of_it() {
+        let mut collector = Collector::new(case(Scenario::FastPath), 0);
+        for disturbed in [0, 1, 0] {
+            collector.add(&round(cost(4, 4), disturbed));
+        }
+        collector.disturb();
+        let Outcome::Cost(cost) = collector.finish(7).unwrap().outcome else {
+            panic!("not a cost");
+        };
+        assert!(cost.noise.all_disturbed());
+        assert_eq!((cost.ns_per_op.samples.len(), cost.set_apart.len()), (3, 0));
     }
 
     fn detaches(latencies: &[u64]) -> Observed {
@@ -213,6 +319,7 @@ mod tests {
         let mut collector = Collector::new(case(Scenario::Detach), 0);
         collector.add(&round(detaches(&[100, 300]), 0));
         collector.add(&round(detaches(&[200]), 0));
+        collector.add(&round(detaches(&[7_000]), 1));
         let measurement = collector.finish(7).unwrap();
         let Outcome::Detach(detach) = measurement.outcome else {
             panic!("not a detach");
@@ -223,8 +330,9 @@ mod tests {
         assert_eq!(detach.latency_ns.histogram, [(100, 1), (200, 1), (300, 1)]);
         assert_eq!(detach.last_entry_ns, None);
         assert_eq!(detach.heavy_fence_ns, None);
-        assert_eq!(detach.mechanisms["rseq"], 20);
-        assert!(!detach.disturbed);
+        assert_eq!(detach.round_p50_ns, [100.0, 200.0]);
+        assert_eq!(detach.set_apart.map(|apart| apart.count), Some(1));
+        assert_eq!(detach.mechanisms["rseq"], 30);
     }
 
     #[test]
@@ -236,7 +344,7 @@ mod tests {
     #[test]
     fn what_cannot_run_is_a_record_with_its_reason() {
         let case = case(Scenario::FastPath);
-        let workload = Placement::new(2, false, &[0]).workload(1, true);
+        let workload = Placement::new(2, false, &[0]).workload(true);
         let reason = Unsupported::because("no such call");
         let measurement = unsupported(case, 2, workload, &reason);
         assert_eq!(

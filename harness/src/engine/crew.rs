@@ -1,6 +1,7 @@
 //! What the threads of one round share, and how they fail together.
 
 use std::hint::spin_loop;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -10,7 +11,6 @@ use super::barrier::{Broken, SpinBarrier};
 use super::fleet::Fleet;
 use super::padded::Padded;
 use super::round::RoundError;
-use super::softc::Softc;
 
 /// The shared part of one round.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Crew {
 
 /// Why a thread gave up.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It cannot run here.
     Unsupported(Unsupported),
     /// An attached device refused entry, or somebody else detached it.
@@ -31,6 +31,14 @@ pub(super) enum Trouble {
     StillHeld,
     /// Detach handed over another softc than was attached.
     WrongSoftc { expected: u64, found: u64 },
+    /// Detach returned while a holder was inside.
+    Overtaken,
+    /// A detached device let somebody in.
+    Admitted,
+    /// A holder read from another file than its device's.
+    WrongFile { expected: u64, found: u64 },
+    /// The system refused something that is no strategy's business.
+    Io(io::Error),
     /// Another thread gave up first.
     Broken,
 }
@@ -84,7 +92,7 @@ impl Crew {
     /// Meets the others, off line: nobody waits for a thread that waits here.
     pub(super) fn meet<D>(&self, registration: &mut D::Registration) -> Result<(), Broken>
     where
-        D: DeviceRef<Softc = Softc>,
+        D: DeviceRef,
     {
         D::offline(registration, || self.barrier.wait())
     }
@@ -96,7 +104,7 @@ impl Crew {
         ready: impl Fn() -> bool,
     ) -> Result<(), Broken>
     where
-        D: DeviceRef<Softc = Softc>,
+        D: DeviceRef,
     {
         let mut looks = 0;
         while !ready() {
@@ -136,16 +144,28 @@ pub(super) fn all_well<T>(parts: Vec<Result<T, Trouble>>) -> Result<Vec<T>, Roun
         match part {
             Ok(part) => done.push(part),
             Err(Trouble::Broken) => broken = true,
-            Err(Trouble::Unsupported(unsupported)) => {
-                return Err(RoundError::Unsupported(unsupported));
-            }
-            Err(Trouble::Refused) => return Err(RoundError::Refused),
-            Err(Trouble::StillHeld) => return Err(RoundError::StillHeld),
-            Err(Trouble::WrongSoftc { expected, found }) => {
-                return Err(RoundError::WrongSoftc { expected, found });
-            }
+            Err(trouble) => return Err(trouble.into()),
         }
     }
     assert!(!broken, "a barrier breaks only when some thread fails");
     Ok(done)
+}
+
+impl From<Trouble> for RoundError {
+    /// # Panics
+    ///
+    /// For [`Trouble::Broken`], which is another thread's trouble.
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Unsupported(unsupported) => RoundError::Unsupported(unsupported),
+            Trouble::Refused => RoundError::Refused,
+            Trouble::StillHeld => RoundError::StillHeld,
+            Trouble::WrongSoftc { expected, found } => RoundError::WrongSoftc { expected, found },
+            Trouble::Overtaken => RoundError::Overtaken,
+            Trouble::Admitted => RoundError::Admitted,
+            Trouble::WrongFile { expected, found } => RoundError::WrongFile { expected, found },
+            Trouble::Io(error) => RoundError::Io(error),
+            Trouble::Broken => unreachable!("the thread that failed has its own trouble"),
+        }
+    }
 }

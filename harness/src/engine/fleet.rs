@@ -4,11 +4,14 @@
 //! cold caches and no memory of its own yet. So a fleet lives as long as the
 //! engine does, and a round is one job that every thread of it gets.
 
-use std::{fmt, io};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fmt, io, thread};
 
 use detach_strategies::platform::topology;
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::fifo::FifoWindow;
 use super::placement::Placement;
 
 /// A pool of threads with fixed seats: workers 0, 1, ... and perhaps a
@@ -18,6 +21,7 @@ pub struct Fleet {
     pool: ThreadPool,
     placement: Placement,
     unpinned: Option<Unpinned>,
+    keeps_cpus: AtomicBool,
 }
 
 /// Who a thread of a fleet is.
@@ -57,11 +61,7 @@ impl Fleet {
     /// # Panics
     ///
     /// When there are no CPUs, or neither workers nor a detacher.
-    pub fn new(
-        workers: usize,
-        detacher: bool,
-        cpus: &[usize],
-    ) -> Result<Self, ThreadPoolBuildError> {
+    pub fn new(workers: usize, detacher: bool, cpus: &[usize]) -> io::Result<Self> {
         let placement = Placement::new(workers, detacher, cpus);
         let threads = placement.threads();
         assert!(threads > 0, "a fleet has at least one thread");
@@ -71,13 +71,28 @@ impl Fleet {
                 index if index < workers => format!("worker-{index}"),
                 _ => String::from("detacher"),
             })
-            .build()?;
+            .build()
+            .map_err(io::Error::other)?;
+        // The pool has a limit of its own, and says nothing when it applies it.
+        if pool.current_num_threads() != threads {
+            return Err(io::Error::other(format!(
+                "{threads} threads are more than a pool can have"
+            )));
+        }
         let unpinned = pin(&pool, &placement);
         Ok(Fleet {
             pool,
             placement,
             unpinned,
+            keeps_cpus: AtomicBool::new(false),
         })
+    }
+
+    /// Whether jobs run as `SCHED_FIFO` from now on, where that is permitted.
+    pub(super) fn keep_cpus(&self, keeps: bool) {
+        // Ordering: Relaxed; the pool hands jobs to its threads with ordering
+        // of its own.
+        self.keeps_cpus.store(keeps, Ordering::Relaxed);
     }
 
     /// Who sits where.
@@ -90,6 +105,12 @@ impl Fleet {
         self.unpinned.as_ref()
     }
 
+    /// For the time in which threads move: when it is dropped, each is pinned
+    /// to its seat again.
+    pub(super) fn moved(&self) -> Moved<'_> {
+        Moved(self)
+    }
+
     /// Runs `job` on every thread, workers first, and returns what each
     /// returned, in that order.
     ///
@@ -98,13 +119,34 @@ impl Fleet {
     /// When the job panicked on a thread, after it ended on all of them.
     pub fn run<T: Send>(&self, job: impl Fn(Seat) -> T + Sync) -> Vec<T> {
         let workers = self.placement.workers.len();
+        // Ordering: Relaxed; see `keep_cpus`.
+        let keeps_cpus = self.keeps_cpus.load(Ordering::Relaxed);
         self.pool.broadcast(|context| {
+            make_way();
+            let _window = keeps_cpus.then(FifoWindow::enter);
             job(match context.index() {
                 index if index < workers => Seat::Worker(index),
                 _ => Seat::Detacher,
             })
         })
     }
+}
+
+/// See [`Fleet::moved`].
+pub(super) struct Moved<'f>(&'f Fleet);
+
+impl Drop for Moved<'_> {
+    fn drop(&mut self) {
+        pin(&self.0.pool, &self.0.placement);
+    }
+}
+
+/// Lets the thread that handed the job out finish doing so. It has woken us and
+/// may sit behind us on our CPU; unless it gets to sleep now, it takes its turn
+/// in the middle of what we measure. Yielding is not enough: a scheduler that is
+/// fair to us lets us go on.
+fn make_way() {
+    thread::sleep(Duration::from_micros(10));
 }
 
 /// Pins every thread to its seat; returns the first refusal.

@@ -14,7 +14,7 @@
 //! use detach_harness::engine::{Case, Collector, Engine, Scenario};
 //!
 //! let mut engine = Engine::new(vec![0]);
-//! let case = Case { strategy: "refcount", scenario: Scenario::FastPath, threads: 1 };
+//! let case = Case::new("refcount", Scenario::FastPath, 1);
 //! let mut collector = Collector::new(case, 0);
 //! for _ in 0..3 {
 //!     collector.add(&engine.round(&case, 1_000)?);
@@ -26,10 +26,10 @@
 
 mod barrier;
 mod calibrate;
+mod case;
 mod collect;
 mod crew;
-mod detach;
-mod fast_path;
+mod fifo;
 mod fleet;
 mod noise;
 mod padded;
@@ -37,32 +37,42 @@ mod placement;
 mod round;
 mod scenario;
 mod softc;
+mod work;
+mod workloads;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::time::Duration;
 
 use detach_results::record::Workload;
 use detach_strategies::points::Undisturbed;
 use detach_strategies::registry::{self, Visitor};
-use detach_strategies::{DeviceRef, platform};
+use detach_strategies::{DeviceRef, Unsupported, platform};
 
 use calibrate::calibrate;
+use softc::Payload;
 
 pub use barrier::{Alarm, Broken, SpinBarrier};
+pub use case::{Case, Level, TWIN, cases_of};
 pub use collect::{Collector, unsupported};
-pub use detach::{BATCH, PATIENCE};
+pub use fifo::FifoWindow;
 pub use fleet::{Fleet, Seat, Unpinned};
 pub use padded::Padded;
 pub use placement::Placement;
-pub use round::{Observed, Phases, Round, RoundError, THINNEST_LAP_NS};
-pub use scenario::{Case, Scenario, Unknown, cases, strategy};
+pub use round::{Observed, Phases, Round, RoundError, THINNEST_LAP_NS, VisitTimes};
+pub use scenario::{MOST_DEVICES, Scenario, Unknown, strategy};
 pub use softc::Softc;
+pub(crate) use softc::sink;
+pub use workloads::{BATCH, PATIENCE};
 
 /// Runs rounds. Owns the threads, which persist between them.
 #[derive(Debug)]
 pub struct Engine {
     cpus: Vec<usize>,
     fleets: HashMap<(usize, bool), Fleet>,
+    /// Whether rounds have the CPUs for themselves where every thread has one.
+    fifo: bool,
 }
 
 /// What a scenario has seen, before the engine adds what it knows.
@@ -70,7 +80,7 @@ struct Seen {
     took: Duration,
     observed: Observed,
     mechanisms: BTreeMap<String, u64>,
-    switches: Option<u64>,
+    noise: noise::ThreadNoise,
 }
 
 impl Engine {
@@ -90,6 +100,7 @@ impl Engine {
         Engine {
             cpus,
             fleets: HashMap::new(),
+            fifo: false,
         }
     }
 
@@ -98,9 +109,24 @@ impl Engine {
         &self.cpus
     }
 
-    /// Every case that makes sense here.
-    pub fn cases(&self) -> Vec<Case> {
-        cases(self.cpus.len())
+    /// From now on the threads of a round run as `SCHED_FIFO` while they are
+    /// measured, where each has a CPU of its own and keeps it: nothing ordinary
+    /// gets in between then.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers where that is not permitted; rounds go on as
+    /// before.
+    pub fn demand_fifo(&mut self) -> io::Result<()> {
+        FifoWindow::enter()?;
+        self.fifo = true;
+        Ok(())
+    }
+
+    /// Every case of these scenarios that makes sense here.
+    pub fn cases(&self, scenarios: &[Scenario]) -> Vec<Case> {
+        let of = |scenario: &Scenario| cases_of(*scenario, &[], self.cpus.len());
+        scenarios.iter().flat_map(of).collect()
     }
 
     /// The numbers of workers to measure here, in ascending order; see
@@ -114,10 +140,16 @@ impl Engine {
     pub fn workload(&self, case: &Case) -> Workload {
         let seats = Placement::new(case.threads, case.scenario.has_detacher(), &self.cpus);
         let fleet = self.fleets.get(&seats_of(case));
-        seats.workload(
-            devices(case),
-            fleet.is_none_or(|fleet| fleet.unpinned().is_none()),
-        )
+        let pinned = fleet.is_none_or(|fleet| fleet.unpinned().is_none());
+        self.described(case, seats.workload(pinned))
+    }
+
+    /// Seats, with what else the record says of the case.
+    fn described(&self, case: &Case, mut seats: Workload) -> Workload {
+        // With so few CPUs holders move to the detacher's, too.
+        seats.detacher_shares_cpu |=
+            case.scenario == Scenario::MigratingHolders && self.cpus.len() < 3;
+        case.scenario.describe(&case.level, case.threads, seats)
     }
 
     /// Whether the machine can run the strategy.
@@ -138,7 +170,7 @@ impl Engine {
         }
 
         let known = strategy(id)?;
-        dispatch(known.id, &mut Supported)
+        dispatch::<Softc, _>(known.id, &mut Supported)
     }
 
     /// Measures `iterations` laps of each worker, or so many detaches.
@@ -155,32 +187,37 @@ impl Engine {
         let properties = strategy(case.strategy)?;
         let idle = case.scenario.needs_worker() && case.threads == 0;
         if idle || !case.scenario.applies_to(&properties) {
-            return Err(RoundError::Pointless(*case));
+            return Err(RoundError::Pointless(Box::new(*case)));
         }
         if iterations == 0 {
             return Err(RoundError::NoIterations);
         }
-        let fleet = self.fleet(case)?;
+        if let Some(why) = case.scenario.forbidden(&properties) {
+            return Err(Unsupported::because(why).into());
+        }
+        self.start_fleet(seats_of(case))?;
+        let fleet = &self.fleets[&seats_of(case)];
         let placement = fleet.placement();
         let pinned = fleet.unpinned().is_none();
+        if case.scenario == Scenario::MigratingHolders && (!pinned || self.cpus.len() < 2) {
+            return Err(Unsupported::because("there is no other CPU to move to").into());
+        }
         let cpus = if pinned { placement.cpus() } else { Vec::new() };
-        let mut order = Order {
-            fleet,
-            scenario: case.scenario,
-            iterations,
-        };
+
+        let gives_up_cpus = placement.oversubscribed || case.scenario.gives_up_cpus();
+        fleet.keep_cpus(self.fifo && !gives_up_cpus);
 
         let before = noise::Machine::now(&cpus);
-        let seen = dispatch(case.strategy, &mut order)?;
+        let seen = workloads::measure(fleet, case, iterations, &self.cpus)?;
         let after = noise::Machine::now(&cpus);
 
         let round = Round {
             iterations,
             took: seen.took,
-            workload: placement.workload(devices(case), pinned),
+            workload: self.described(case, placement.workload(pinned)),
             observed: seen.observed,
             mechanisms: seen.mechanisms,
-            noise: before.until(after, seen.switches, placement.oversubscribed),
+            noise: before.until(after, seen.noise, gives_up_cpus),
         };
         round.judge()?;
         Ok(round)
@@ -195,33 +232,46 @@ impl Engine {
         calibrate(target, |iterations| Ok(self.round(case, iterations)?.took))
     }
 
-    /// The fleet of a case, started when it is first asked for.
-    fn fleet(&mut self, case: &Case) -> Result<&Fleet, RoundError> {
-        let (workers, detacher) = seats_of(case);
-        if !self.fleets.contains_key(&(workers, detacher)) {
-            let fleet = Fleet::new(workers, detacher, &self.cpus)?;
-            self.fleets.insert((workers, detacher), fleet);
+    /// Memory that one device of the strategy takes besides its softc when
+    /// [`MOST_DEVICES`] are attached and every CPU's worker has been inside
+    /// each; in bytes. `None` where the system does not tell.
+    ///
+    /// To be asked once and first of all: memory that was used before and is
+    /// used again would not be seen.
+    ///
+    /// # Errors
+    ///
+    /// As [`round`](Self::round).
+    pub fn weigh(&mut self, id: &str) -> Result<Option<f64>, RoundError> {
+        let known = strategy(id)?;
+        let seats = (self.cpus.len(), false);
+        self.start_fleet(seats)?;
+        workloads::weigh(&self.fleets[&seats], known.id, MOST_DEVICES)
+    }
+
+    /// Starts a fleet of so many workers, perhaps with a detacher, when it is
+    /// first asked for.
+    fn start_fleet(&mut self, seats: (usize, bool)) -> Result<(), RoundError> {
+        if let Entry::Vacant(place) = self.fleets.entry(seats) {
+            let fleet = Fleet::new(seats.0, seats.1, &self.cpus);
+            place.insert(fleet.map_err(RoundError::Threads)?);
         }
-        Ok(&self.fleets[&(workers, detacher)])
+        Ok(())
     }
 }
 
 /// Visits a strategy that is known to exist, as it ships.
-fn dispatch<V: Visitor<Softc>>(id: &str, visitor: &mut V) -> V::Output {
-    registry::visit::<Softc, Undisturbed, V>(id, visitor).expect("the strategy is known")
+fn dispatch<S, V>(id: &str, visitor: &mut V) -> V::Output
+where
+    S: Payload,
+    V: Visitor<S>,
+{
+    registry::visit::<S, Undisturbed, V>(id, visitor).expect("the strategy is known")
 }
 
 /// Workers, and whether there is a detacher.
 fn seats_of(case: &Case) -> (usize, bool) {
     (case.threads, case.scenario.has_detacher())
-}
-
-/// Devices that the workers share out among themselves.
-fn devices(case: &Case) -> usize {
-    match case.scenario {
-        Scenario::FastPath | Scenario::Detach => 1,
-        Scenario::FastPathPrivate => case.threads,
-    }
 }
 
 /// Adds up which mechanism ran how often.
@@ -231,27 +281,5 @@ fn count(sums: &mut BTreeMap<String, u64>, mechanisms: Vec<(&'static str, u64)>)
     }
 }
 
-/// One round to run, with the strategy to be filled in.
-struct Order<'e> {
-    fleet: &'e Fleet,
-    scenario: Scenario,
-    iterations: u64,
-}
-
-impl Visitor<Softc> for Order<'_> {
-    type Output = Result<Seen, RoundError>;
-
-    fn visit<D: DeviceRef<Softc = Softc>>(&mut self) -> Self::Output {
-        D::supported()?;
-        match self.scenario {
-            Scenario::FastPath => fast_path::shared::<D>(self.fleet, self.iterations),
-            Scenario::FastPathPrivate => fast_path::private::<D>(self.fleet, self.iterations),
-            Scenario::Detach => detach::measure::<D>(self.fleet, self.iterations),
-        }
-    }
-}
-
-#[cfg(test)]
-mod faulty;
 #[cfg(test)]
 mod tests;

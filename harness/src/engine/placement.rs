@@ -59,9 +59,9 @@ impl Placement {
 
     /// What the record says about the seats. Where threads could not be
     /// `pinned`, it names no CPUs.
-    pub fn workload(&self, devices: usize, pinned: bool) -> Workload {
+    pub fn workload(&self, pinned: bool) -> Workload {
         Workload {
-            devices,
+            devices: 1,
             worker_cpus: if pinned {
                 self.workers.clone()
             } else {
@@ -70,6 +70,7 @@ impl Placement {
             detacher_cpu: self.detacher.filter(|_| pinned),
             detacher_shares_cpu: self.detacher_shares_cpu,
             oversubscribed: self.oversubscribed,
+            ..Workload::default()
         }
     }
 }
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(placement.detacher, Some(0));
         assert!(placement.detacher_shares_cpu);
         assert!(placement.oversubscribed);
-        assert!(placement.workload(1, true).detacher_shares_cpu);
+        assert!(placement.workload(true).detacher_shares_cpu);
     }
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn unpinned_threads_claim_no_cpu() {
-        let workload = Placement::new(1, true, &[0, 1]).workload(1, false);
+        let workload = Placement::new(1, true, &[0, 1]).workload(false);
         assert!(workload.worker_cpus.is_empty());
         assert_eq!(workload.detacher_cpu, None);
     }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use detach_results::latency;
 use detach_results::record::{Noise, Workload};
 use detach_strategies::Unsupported;
 use hdrhistogram::Histogram;
-use rayon::ThreadPoolBuildError;
 
-use super::detach::PATIENCE;
-use super::scenario::{Case, Unknown};
+use super::case::Case;
+use super::scenario::Unknown;
+use super::workloads::PATIENCE;
 
 /// What one round has shown.
 #[derive(Clone, Debug)]
@@ -26,7 +27,8 @@ pub struct Round {
     pub workload: Workload,
     /// What was timed.
     pub observed: Observed,
-    /// Which mechanism of the strategy ran how often, all devices together.
+    /// Which mechanism of the strategy ran how often, all devices together that
+    /// the scenario is about.
     pub mechanisms: BTreeMap<String, u64>,
     /// What disturbed the round. It counts as one sample.
     pub noise: Noise,
@@ -39,9 +41,48 @@ pub enum Observed {
     Cost {
         /// By worker.
         elapsed: Vec<Duration>,
+        /// Detaches of other devices per second meanwhile, where there were any
+        /// to be.
+        detaches_per_second: Option<f64>,
     },
     /// Every detach on its own.
     Detach(Box<Phases>),
+    /// A sample of the visits, each on its own.
+    Visits(Box<VisitTimes>),
+}
+
+/// Durations of single visits in nanoseconds.
+#[derive(Clone, Debug)]
+pub struct VisitTimes {
+    /// The visits that were timed, with the clock's share.
+    pub visits: Histogram<u64>,
+    /// Two readings of the clock with nothing between them.
+    pub clock: Histogram<u64>,
+    /// The time each worker took for all of its laps, timed or not.
+    pub elapsed: Vec<Duration>,
+}
+
+impl VisitTimes {
+    /// Adds what another round or worker has shown.
+    pub fn add(&mut self, other: &VisitTimes) {
+        for (into, from) in [
+            (&mut self.visits, &other.visits),
+            (&mut self.clock, &other.clock),
+        ] {
+            into.add(from).expect("all histograms have the same bounds");
+        }
+        self.elapsed.extend(&other.elapsed);
+    }
+}
+
+impl Default for VisitTimes {
+    fn default() -> Self {
+        VisitTimes {
+            visits: latency::histogram(),
+            clock: latency::histogram(),
+            elapsed: Vec::new(),
+        }
+    }
 }
 
 /// Latencies of detaches in nanoseconds, all from the moment of the call.
@@ -58,6 +99,11 @@ pub struct Phases {
     /// One heavy fence of the machine, timed between detaches under the same
     /// workers; empty where the machine has none.
     pub heavy_fence: Histogram<u64>,
+    /// Until a late arrival was refused, where late arrivals knock on.
+    pub refused: Histogram<u64>,
+    /// Detaches that returned before a holder of another device, who was inside
+    /// at the call, had left; where it was asked.
+    pub overtook: Option<u64>,
     /// All detaches together.
     pub total: Duration,
 }
@@ -70,6 +116,8 @@ impl Phases {
             last_entry: latency::histogram(),
             last_leave: latency::histogram(),
             heavy_fence: latency::histogram(),
+            refused: latency::histogram(),
+            overtook: None,
             total: Duration::ZERO,
         }
     }
@@ -81,9 +129,13 @@ impl Phases {
             (&mut self.last_entry, &other.last_entry),
             (&mut self.last_leave, &other.last_leave),
             (&mut self.heavy_fence, &other.heavy_fence),
+            (&mut self.refused, &other.refused),
         ];
         for (into, from) in pairs {
             into.add(from).expect("all histograms have the same bounds");
+        }
+        if let Some(overtook) = other.overtook {
+            *self.overtook.get_or_insert_default() += overtook;
         }
         self.total += other.total;
     }
@@ -112,12 +164,11 @@ impl Round {
     /// The time that stands for the round in a scheduler that wants one: the
     /// mean over workers of their laps, or all detaches together.
     pub fn timed(&self) -> Duration {
-        match &self.observed {
-            Observed::Cost { elapsed } => {
-                elapsed.iter().sum::<Duration>() / u32::try_from(elapsed.len()).unwrap_or(u32::MAX)
-            }
-            Observed::Detach(phases) => phases.total,
+        if let Observed::Detach(phases) = &self.observed {
+            return phases.total;
         }
+        let elapsed = self.elapsed();
+        elapsed.iter().sum::<Duration>() / u32::try_from(elapsed.len().max(1)).unwrap_or(u32::MAX)
     }
 
     /// Nanoseconds that one worker needs for one lap, the mean over workers;
@@ -126,15 +177,21 @@ impl Round {
         self.timed().as_secs_f64() * 1e9 / self.iterations as f64
     }
 
+    /// The time each worker took for its laps; empty for detaches.
+    fn elapsed(&self) -> &[Duration] {
+        match &self.observed {
+            Observed::Cost { elapsed, .. } => elapsed,
+            Observed::Visits(times) => &times.elapsed,
+            Observed::Detach(_) => &[],
+        }
+    }
+
     /// Laps per second of each worker; empty for detaches.
     fn rates(&self) -> Vec<f64> {
-        match &self.observed {
-            Observed::Cost { elapsed } => elapsed
-                .iter()
-                .map(|elapsed| self.iterations as f64 / elapsed.as_secs_f64().max(1e-9))
-                .collect(),
-            Observed::Detach(_) => Vec::new(),
-        }
+        self.elapsed()
+            .iter()
+            .map(|elapsed| self.iterations as f64 / elapsed.as_secs_f64().max(1e-9))
+            .collect()
     }
 
     /// Laps per second, all workers together; 0 for detaches.
@@ -161,15 +218,13 @@ impl Round {
     /// [`RoundError::TooThin`] when a worker took less than
     /// [`THINNEST_LAP_NS`] a lap: the compiler removed what was to be measured.
     pub fn judge(&self) -> Result<(), RoundError> {
-        if let Observed::Cost { elapsed } = &self.observed {
-            if self.iterations < LAPS_TO_JUDGE {
-                return Ok(());
-            }
-            for elapsed in elapsed {
-                let ns = elapsed.as_secs_f64() * 1e9 / self.iterations as f64;
-                if ns < THINNEST_LAP_NS {
-                    return Err(RoundError::TooThin { ns });
-                }
+        if self.iterations < LAPS_TO_JUDGE {
+            return Ok(());
+        }
+        for elapsed in self.elapsed() {
+            let ns = elapsed.as_secs_f64() * 1e9 / self.iterations as f64;
+            if ns < THINNEST_LAP_NS {
+                return Err(RoundError::TooThin { ns });
             }
         }
         Ok(())
@@ -184,11 +239,11 @@ pub enum RoundError {
     /// The machine cannot run the strategy: worth a record.
     Unsupported(Unsupported),
     /// The scenario cannot be asked of the strategy, or not without a worker.
-    Pointless(Case),
+    Pointless(Box<Case>),
     /// A round of no iterations was asked for.
     NoIterations,
     /// The system refused to start the threads.
-    Threads(ThreadPoolBuildError),
+    Threads(io::Error),
     /// The loop was removed by the compiler.
     TooThin {
         /// Nanoseconds per lap.
@@ -205,6 +260,19 @@ pub enum RoundError {
         /// What came back.
         found: u64,
     },
+    /// A detach returned while a holder was inside that it has to wait for.
+    Overtaken,
+    /// A detached device let somebody in.
+    Admitted,
+    /// A holder read from another file than its device's.
+    WrongFile {
+        /// The serial number of the holder's device.
+        expected: u64,
+        /// What the file said.
+        found: u64,
+    },
+    /// The system refused something that is no strategy's business.
+    Io(io::Error),
 }
 
 impl fmt::Display for RoundError {
@@ -239,6 +307,16 @@ impl fmt::Display for RoundError {
                 f,
                 "a detach of device {expected} handed over the softc of device {found}"
             ),
+            RoundError::Overtaken => f.write_str(
+                "a detach returned while a holder was inside: the strategy does not protect",
+            ),
+            RoundError::Admitted => f.write_str("a detached device let somebody in"),
+            RoundError::WrongFile { expected, found } => write!(
+                f,
+                "a holder of device {expected} read from a file that says {found}: its own was \
+                 closed while it was inside"
+            ),
+            RoundError::Io(error) => write!(f, "the system refused: {error}"),
         }
     }
 }
@@ -254,11 +332,5 @@ impl From<Unknown> for RoundError {
 impl From<Unsupported> for RoundError {
     fn from(unsupported: Unsupported) -> Self {
         RoundError::Unsupported(unsupported)
-    }
-}
-
-impl From<ThreadPoolBuildError> for RoundError {
-    fn from(error: ThreadPoolBuildError) -> Self {
-        RoundError::Threads(error)
     }
 }

@@ -1,9 +1,16 @@
-//! What can be measured: scenarios, and the cases made from them.
+//! What can be measured: scenarios.
+//!
+//! A scenario is a question that is put to every strategy, and a file under
+//! `workloads` says in prose what it asks and how. What it varies besides the
+//! strategy and the number of workers is its [`Level`].
 
 use std::fmt;
 use std::str::FromStr;
 
+use detach_results::record::Workload;
 use detach_strategies::{Properties, Reclaim, registry};
+
+use super::case::Level;
 
 /// A question that is put to every strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,13 +19,64 @@ pub enum Scenario {
     FastPath,
     /// What does it cost when each worker has a device of its own?
     FastPathPrivate,
+    /// How are single visits distributed?
+    Latency,
+    /// What is left of the cost when holders work inside?
+    Hold,
+    /// What does it cost when there are many devices?
+    ManyDevices,
+    /// What do detaches of other devices cost everybody?
+    Disturbance,
+    /// What does it cost to be refused?
+    LateArrivals,
+    /// What does it cost threads that enter once in their lives?
+    Churn,
     /// How long does detach take while workers keep entering?
     Detach,
+    /// How long does it take when holders work inside?
+    HoldDetach,
+    /// How long does it take to close a file that others are reading?
+    HoldFile,
+    /// How long does it take when those who were refused keep knocking?
+    LateDrain,
+    /// Who waits for a holder of another device?
+    Bystander,
+    /// How long does it take when holders are preempted?
+    Oversubscribed,
+    /// How long does it take when holders sleep?
+    SleepingHolders,
+    /// How long does it take when holders move to another CPU?
+    MigratingHolders,
+    /// How long does it take to detach many devices at once?
+    BulkDetach,
 }
 
 impl Scenario {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Scenario; 3] = [
+    /// All of them, in the order in which they are shown: first what entering
+    /// costs, then what detaching takes.
+    pub const ALL: [Scenario; 17] = [
+        Scenario::FastPath,
+        Scenario::FastPathPrivate,
+        Scenario::Latency,
+        Scenario::Hold,
+        Scenario::ManyDevices,
+        Scenario::Disturbance,
+        Scenario::LateArrivals,
+        Scenario::Churn,
+        Scenario::Detach,
+        Scenario::HoldDetach,
+        Scenario::HoldFile,
+        Scenario::LateDrain,
+        Scenario::Bystander,
+        Scenario::Oversubscribed,
+        Scenario::SleepingHolders,
+        Scenario::MigratingHolders,
+        Scenario::BulkDetach,
+    ];
+
+    /// Those that `cargo bench` runs: with criterion's own ways of repeating,
+    /// all of them would take a quarter of an hour. The campaign runs them all.
+    pub const CORE: [Scenario; 3] = [
         Scenario::FastPath,
         Scenario::FastPathPrivate,
         Scenario::Detach,
@@ -29,46 +87,197 @@ impl Scenario {
         match self {
             Scenario::FastPath => "fast_path",
             Scenario::FastPathPrivate => "fast_path_private",
+            Scenario::Latency => "latency",
+            Scenario::Hold => "hold",
+            Scenario::ManyDevices => "many_devices",
+            Scenario::Disturbance => "disturbance",
+            Scenario::LateArrivals => "late_arrivals",
+            Scenario::Churn => "churn",
             Scenario::Detach => "detach",
+            Scenario::HoldDetach => "hold_detach",
+            Scenario::HoldFile => "hold_file",
+            Scenario::LateDrain => "late_drain",
+            Scenario::Bystander => "bystander",
+            Scenario::Oversubscribed => "oversubscribed",
+            Scenario::SleepingHolders => "sleeping_holders",
+            Scenario::MigratingHolders => "migrating_holders",
+            Scenario::BulkDetach => "bulk_detach",
+        }
+    }
+
+    /// The question, in a sentence.
+    pub fn question(self) -> &'static str {
+        match self {
+            Scenario::FastPath => "acquire plus release, all workers on one device",
+            Scenario::FastPathPrivate => "the same with a device for each worker",
+            Scenario::Latency => "the distribution of single visits",
+            Scenario::Hold => "visits during which holders work for up to 10 us",
+            Scenario::ManyDevices => "visits to 1 to 10 000 devices; bytes per device",
+            Scenario::Disturbance => "visits while other devices are being detached",
+            Scenario::LateArrivals => "what it costs to be refused",
+            Scenario::Churn => "threads that live for one visit",
+            Scenario::Detach => "how long a detach takes while workers keep entering",
+            Scenario::HoldDetach => "the same with holders that work for up to 10 us",
+            Scenario::HoldFile => "the device is a file: holders read it, detach closes it",
+            Scenario::LateDrain => "a detach while those who were refused keep knocking",
+            Scenario::Bystander => "a detach while somebody holds another device for long",
+            Scenario::Oversubscribed => "a detach whose holders are preempted",
+            Scenario::SleepingHolders => "a detach whose holders sleep",
+            Scenario::MigratingHolders => "a detach whose holders change their CPU",
+            Scenario::BulkDetach => "detaches of 1 to 1000 devices at once",
         }
     }
 
     /// Whether it makes no sense without a worker. A detach can also be
     /// measured on an idle device.
     pub fn needs_worker(self) -> bool {
-        match self {
-            Scenario::FastPath | Scenario::FastPathPrivate => true,
-            Scenario::Detach => false,
-        }
+        self != Scenario::Detach
     }
 
     /// Whether a thread besides the workers takes part, to detach.
     pub fn has_detacher(self) -> bool {
-        self == Scenario::Detach
+        self.times_detaches() || self == Scenario::Disturbance
+    }
+
+    /// Whether it is detaches that are timed, rather than visits.
+    pub fn times_detaches(self) -> bool {
+        matches!(
+            self,
+            Scenario::Detach
+                | Scenario::HoldDetach
+                | Scenario::HoldFile
+                | Scenario::LateDrain
+                | Scenario::Bystander
+                | Scenario::Oversubscribed
+                | Scenario::SleepingHolders
+                | Scenario::MigratingHolders
+                | Scenario::BulkDetach
+        )
+    }
+
+    /// Whether threads lose their CPUs as a part of the question, so that it is
+    /// no disturbance.
+    pub fn gives_up_cpus(self) -> bool {
+        matches!(
+            self,
+            Scenario::Churn
+                | Scenario::Oversubscribed
+                | Scenario::SleepingHolders
+                | Scenario::MigratingHolders
+        )
     }
 
     /// Whether the question can be put to a strategy with these properties. A
-    /// strategy that never reclaims has no detach that could be timed.
+    /// strategy that never reclaims has no detach that could be timed, and
+    /// refuses nobody.
     pub fn applies_to(self, properties: &Properties) -> bool {
-        self != Scenario::Detach || properties.reclaim != Reclaim::Never
+        let detaches = self.has_detacher() || self == Scenario::LateArrivals;
+        !detaches || properties.reclaim != Reclaim::Never
     }
 
-    /// The numbers of workers to measure on so many CPUs: 1, 2, 4, ... up to
-    /// all CPUs, then twice as many, which is oversubscribed. A detach starts
-    /// from 0.
-    pub fn thread_counts(self, cpus: usize) -> Vec<usize> {
-        let mut counts = Vec::new();
-        if !self.needs_worker() {
-            counts.push(0);
+    /// Why a strategy must not be put to it: its own rules forbid what holders
+    /// do here. Worth a record, as much as a machine that cannot run it.
+    pub fn forbidden(self, properties: &Properties) -> Option<&'static str> {
+        match self {
+            Scenario::SleepingHolders if !properties.holder_may_sleep => {
+                Some("its holders must not sleep")
+            }
+            Scenario::HoldFile if properties.reclaim == Reclaim::Snapshots => {
+                Some("its holders have copies, which keep no file open")
+            }
+            _ => None,
         }
-        counts.extend(
-            std::iter::successors(Some(1), |count| Some(count * 2))
-                .take_while(|&count| count < cpus),
-        );
-        counts.extend([cpus, cpus * 2]);
+    }
+
+    /// The numbers of workers to measure on so many CPUs, ascending.
+    ///
+    /// Where scaling is the question: 1, 2, 4, ... up to all CPUs, then twice
+    /// as many, which is oversubscribed. Elsewhere one number or two: all CPUs,
+    /// or all but that of the detacher.
+    pub fn thread_counts(self, cpus: usize) -> Vec<usize> {
+        let beside_the_detacher = (cpus - 1).max(1);
+        let mut counts = match self {
+            Scenario::FastPath | Scenario::FastPathPrivate | Scenario::Detach => {
+                let doublings = std::iter::successors(Some(1), |count| Some(count * 2));
+                let mut counts: Vec<usize> = doublings.take_while(|&count| count < cpus).collect();
+                counts.extend([cpus, cpus * 2]);
+                if !self.needs_worker() {
+                    counts.insert(0, 0);
+                }
+                counts
+            }
+            Scenario::Latency | Scenario::LateArrivals => vec![1, cpus],
+            Scenario::Hold | Scenario::ManyDevices | Scenario::Churn => vec![cpus],
+            Scenario::Bystander => vec![1],
+            Scenario::Oversubscribed => vec![2 * cpus, 4 * cpus],
+            Scenario::Disturbance
+            | Scenario::HoldDetach
+            | Scenario::HoldFile
+            | Scenario::LateDrain
+            | Scenario::SleepingHolders
+            | Scenario::MigratingHolders
+            | Scenario::BulkDetach => vec![beside_the_detacher],
+        };
+        counts.dedup();
         counts
     }
+
+    /// What it varies, level by level.
+    pub fn levels(self) -> Vec<Level> {
+        match self {
+            Scenario::Hold | Scenario::HoldDetach => {
+                [0, 100, 1_000, 10_000].map(Level::held).to_vec()
+            }
+            Scenario::Bystander => [100_000, 1_000_000].map(Level::held).to_vec(),
+            Scenario::Oversubscribed => vec![Level::held(10_000)],
+            Scenario::SleepingHolders => vec![Level::held(100_000)],
+            Scenario::ManyDevices => {
+                let skewed = |devices| Level {
+                    skewed: true,
+                    ..Level::of_devices(devices)
+                };
+                let mut levels = [1, 10, 100, 1_000, MOST_DEVICES]
+                    .map(Level::of_devices)
+                    .to_vec();
+                levels.extend([100, MOST_DEVICES].map(skewed));
+                levels
+            }
+            Scenario::BulkDetach => [1, 10, 100, 1_000].map(Level::of_devices).to_vec(),
+            Scenario::Disturbance => [0, 1_000, 10_000, 100_000]
+                .map(|detach_rate| Level {
+                    detach_rate,
+                    ..Level::default()
+                })
+                .to_vec(),
+            _ => vec![Level::default()],
+        }
+    }
+
+    /// What a record says about a level, besides who sat where.
+    pub(crate) fn describe(self, level: &Level, threads: usize, seats: Workload) -> Workload {
+        let varies_hold = matches!(
+            self,
+            Scenario::Hold
+                | Scenario::HoldDetach
+                | Scenario::Bystander
+                | Scenario::Oversubscribed
+                | Scenario::SleepingHolders
+        );
+        Workload {
+            devices: match self {
+                Scenario::FastPathPrivate => threads,
+                _ => level.devices,
+            },
+            hold_ns: varies_hold.then_some(level.hold_ns),
+            skewed: level.skewed,
+            detach_rate: (self == Scenario::Disturbance).then_some(level.detach_rate),
+            ..seats
+        }
+    }
 }
+
+/// The most devices that `many_devices` has; so many are weighed, too.
+pub const MOST_DEVICES: usize = 10_000;
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,46 +336,6 @@ pub fn strategy(id: &str) -> Result<Properties, Unknown> {
     })
 }
 
-/// One thing to measure: a strategy in a scenario with so many workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Case {
-    /// Id of the strategy.
-    pub strategy: &'static str,
-    /// The scenario.
-    pub scenario: Scenario,
-    /// Workers; the detacher is not one of them.
-    pub threads: usize,
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.scenario, self.strategy, self.threads)
-    }
-}
-
-/// Every case that makes sense on so many CPUs: by scenario, then strategy,
-/// then threads.
-pub fn cases(cpus: usize) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for scenario in Scenario::ALL {
-        for properties in registry::all() {
-            if scenario.applies_to(&properties) {
-                cases.extend(
-                    scenario
-                        .thread_counts(cpus)
-                        .into_iter()
-                        .map(|threads| Case {
-                            strategy: properties.id,
-                            scenario,
-                            threads,
-                        }),
-                );
-            }
-        }
-    }
-    cases
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,7 +352,7 @@ mod tests {
         let error = "fastpath".parse::<Scenario>().unwrap_err().to_string();
         assert!(error.contains("`fastpath`"), "{error}");
         assert!(
-            error.contains("fast_path, fast_path_private, detach"),
+            error.contains("fast_path, fast_path_private, latency"),
             "{error}"
         );
         let error = strategy("mutex").unwrap_err().to_string();
@@ -202,29 +371,13 @@ mod tests {
     }
 
     #[test]
-    fn what_never_reclaims_is_not_asked_for_its_detach() {
-        for case in cases(2) {
-            let properties = strategy(case.strategy).unwrap();
-            assert!(
-                case.scenario != Scenario::Detach || properties.reclaim != Reclaim::Never,
-                "{case}"
-            );
+    fn every_count_is_there_once_and_in_order() {
+        for cpus in [1, 2, 3, 8, 256] {
+            for scenario in Scenario::ALL {
+                let counts = scenario.thread_counts(cpus);
+                assert!(counts.is_sorted_by(|a, b| a < b), "{scenario}: {counts:?}");
+                assert!(!scenario.needs_worker() || counts[0] > 0, "{scenario}");
+            }
         }
-        let properties = Properties {
-            reclaim: Reclaim::Never,
-            ..strategy("refcount").unwrap()
-        };
-        assert!(!Scenario::Detach.applies_to(&properties));
-        assert!(Scenario::FastPath.applies_to(&properties));
-    }
-
-    #[test]
-    fn a_case_is_named_as_its_benchmark() {
-        let case = Case {
-            strategy: "turnstile",
-            scenario: Scenario::FastPath,
-            threads: 2,
-        };
-        assert_eq!(case.to_string(), "fast_path/turnstile/2");
     }
 }

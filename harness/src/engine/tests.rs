@@ -21,11 +21,7 @@ fn runnable(engine: &Engine) -> Vec<&'static str> {
 }
 
 fn case(strategy: &'static str, scenario: Scenario, threads: usize) -> Case {
-    Case {
-        strategy,
-        scenario,
-        threads,
-    }
+    Case::new(strategy, scenario, threads)
 }
 
 #[test]
@@ -38,7 +34,7 @@ fn fast_path_rounds_time_every_worker() {
                 let round = engine
                     .round(&case, 1_000)
                     .unwrap_or_else(|e| panic!("{case}: {e}"));
-                let Observed::Cost { elapsed } = &round.observed else {
+                let Observed::Cost { elapsed, .. } = &round.observed else {
                     panic!("{case} is a cost");
                 };
                 assert_eq!(round.iterations, 1_000, "{case}");
@@ -90,6 +86,52 @@ fn every_device_of_a_round_is_detached_once_and_timed() {
     }
 }
 
+/// Every scenario at every level, with every strategy: what is measured is of
+/// the kind that the scenario is about, and nothing that must not be asked is.
+#[test]
+fn every_scenario_runs_with_every_strategy() {
+    let mut engine = engine();
+    let here = runnable(&engine);
+    for scenario in Scenario::ALL {
+        for case in engine.cases(&[scenario]) {
+            let properties = super::strategy(case.strategy).unwrap();
+            if !here.contains(&case.strategy) {
+                continue;
+            }
+            let result = engine.round(&case, 3);
+            if scenario.forbidden(&properties).is_some() {
+                assert!(matches!(result, Err(RoundError::Unsupported(_))), "{case}");
+                continue;
+            }
+            let round = result.unwrap_or_else(|error| panic!("{case}: {error}"));
+            match &round.observed {
+                Observed::Detach(phases) => {
+                    assert!(scenario.times_detaches(), "{case}");
+                    assert_eq!(phases.latency.len(), 3, "{case}");
+                    let asked = scenario == Scenario::Bystander;
+                    assert_eq!(phases.overtook.is_some(), asked, "{case}");
+                    assert!(round.took >= phases.total, "{case}");
+                }
+                Observed::Cost {
+                    elapsed,
+                    detaches_per_second,
+                } => {
+                    assert!(!scenario.times_detaches(), "{case}");
+                    assert_eq!(elapsed.len(), case.threads, "{case}");
+                    let asked = scenario == Scenario::Disturbance;
+                    assert_eq!(detaches_per_second.is_some(), asked, "{case}");
+                }
+                Observed::Visits(times) => {
+                    assert_eq!(scenario, Scenario::Latency, "{case}");
+                    assert!(!times.visits.is_empty(), "{case}");
+                    assert_eq!(times.visits.len(), times.clock.len(), "{case}");
+                }
+            }
+            assert_eq!(round.workload, engine.workload(&case), "{case}");
+        }
+    }
+}
+
 #[test]
 fn rounds_say_where_their_threads_sat() {
     let mut engine = engine();
@@ -127,9 +169,10 @@ fn a_loop_that_the_compiler_removed_is_an_error() {
     let fake = |iterations, ns| Round {
         iterations,
         took: Duration::from_nanos(ns),
-        workload: Placement::new(2, false, &[0, 1]).workload(1, true),
+        workload: Placement::new(2, false, &[0, 1]).workload(true),
         observed: Observed::Cost {
             elapsed: vec![Duration::from_secs(1), Duration::from_nanos(ns)],
+            detaches_per_second: None,
         },
         mechanisms: BTreeMap::new(),
         noise: Noise::default(),

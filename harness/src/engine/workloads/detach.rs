@@ -1,10 +1,12 @@
-//! The latency of detach, under workers that keep entering.
+//! The latency of detach, under workers that keep entering: `detach`, and the
+//! scenarios that differ from it in what holders do inside or what becomes of
+//! those who are refused.
 //!
 //! # A round
 //!
 //! A round detaches many devices, one after the other. The workers are inside
-//! and outside of the current one in turns: acquire, read the clock, read the
-//! softc, release, read the clock, pass a safe point. The detacher waits until
+//! and outside of the current one in turns: acquire, read the clock, stay a
+//! while, release, read the clock, pass a safe point. The detacher waits until
 //! every worker has been inside the device, waits a little longer by a random
 //! amount (so that detaches do not fall into step with the workers), reads the
 //! clock, detaches, and reads the clock again. A worker that is refused is done
@@ -14,6 +16,28 @@
 //!
 //! Devices are attached before the clock starts and dropped after it stopped,
 //! [`BATCH`] at a time.
+//!
+//! # Variations
+//!
+//! - `detach`: holders read one word of the softc and leave. This is the cost of
+//!   the mechanism.
+//! - `hold_detach`: holders work for a given time. A detach cannot return before
+//!   the last of them has left; what does it add to that?
+//! - `hold_file`: holders read a file that detach closes; see [`super::file`].
+//! - `oversubscribed`: several workers to each CPU, who work long enough to be
+//!   preempted inside now and then. Detach then waits for the scheduler to let
+//!   the holder go on, and so do all who wait for more than that holder. It is
+//!   the tail that matters.
+//! - `sleeping_holders`: holders sleep inside. Strategies whose holders must not
+//!   are left out, with that reason.
+//! - `migrating_holders`: holders move to another CPU inside, so that they leave
+//!   on another one than they entered on: per-CPU counts have to add up all the
+//!   same. The worker is pinned elsewhere, which is a system call; what the
+//!   scenario asks is whether detach notices.
+//! - `late_drain`: a refused worker does not wait for the next device but
+//!   knocks on, over and over, until detach has returned. Where late arrivals
+//!   announce themselves before they are refused, a detacher that waits for a
+//!   balance could wait for long. The time of every refusal is recorded, too.
 //!
 //! # Phases
 //!
@@ -30,24 +54,34 @@
 //! Several strategies rest on one system call that makes every CPU execute a
 //! fence. What that call costs depends on what the other CPUs are doing, so it
 //! is timed alone, between detaches of the same round.
+//!
+//! # The check
+//!
+//! Detach has returned once the next device is published. A holder that, just
+//! before it leaves, finds that this has happened was overtaken: the strategy
+//! does not protect, and the round fails. No clock takes part in that. (Holders
+//! of copies are not waited for, and may be overtaken.)
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use detach_results::latency;
 use detach_strategies::platform::{AsymmetricFence, Membarrier};
-use detach_strategies::{DeviceRef, Unsupported};
+use detach_strategies::{DeviceRef, Reclaim, Unsupported};
+use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::crew::{Crew, Trouble, all_well};
-use super::fleet::{Fleet, Seat};
-use super::noise;
-use super::padded::Padded;
-use super::round::{Observed, Phases, RoundError};
-use super::softc::Softc;
-use super::{Seen, count};
+use super::stay::Stay;
+use crate::engine::crew::{Crew, Trouble, all_well};
+use crate::engine::fleet::{Fleet, Seat};
+use crate::engine::noise::ThreadNoise;
+use crate::engine::padded::Padded;
+use crate::engine::round::{Observed, Phases, RoundError};
+use crate::engine::softc::Payload;
+use crate::engine::{Seen, count};
 
 /// How long a detach may take before the round is given up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,56 +94,106 @@ pub const BATCH: u64 = 128;
 const YARDSTICK_EVERY: usize = 4;
 
 /// Between the arrival of the last worker and the detach, in nanoseconds:
-/// several laps, and no multiple of one.
-const SETTLE_NS: std::ops::Range<u64> = 500..2_500;
+/// several laps, and no multiple of one. Where holders stay for long, twice that
+/// time is added at the upper end.
+const SETTLE_NS: Range<u64> = 500..2_500;
+
+/// How workers spend their time.
+pub(super) struct Manners<S> {
+    /// What they do inside.
+    pub(super) stay: S,
+    /// Whether they knock on after they were refused.
+    pub(super) knock: bool,
+}
+
+impl<S> Manners<S> {
+    /// Those of workers who are content with one refusal.
+    pub(super) fn polite(stay: S) -> Self {
+        Manners { stay, knock: false }
+    }
+}
 
 /// Detaches `iterations` devices under the fleet's workers.
-pub(super) fn measure<D>(fleet: &Fleet, iterations: u64) -> Result<Seen, RoundError>
+pub(super) fn measure<D, S>(
+    fleet: &Fleet,
+    iterations: u64,
+    manners: &Manners<S>,
+) -> Result<Seen, RoundError>
 where
-    D: DeviceRef<Softc = Softc>,
+    D: DeviceRef<Softc: Payload>,
+    S: Stay<D::Softc>,
 {
     let mut phases = Phases::new();
     let mut took = Duration::ZERO;
-    let mut switches = Some(0);
+    let mut noise = ThreadNoise::NONE;
     let mut mechanisms = BTreeMap::new();
     let mut begun = 0;
     while begun < iterations {
         let end = iterations.min(begun + BATCH);
-        let devices = (begun..end)
-            .map(|serial| D::attach(Softc { serial }).map(Padded))
+        let softcs = Softcs::<D::Softc>::make(begun..end)?;
+        let devices = softcs
+            .0
+            .iter()
+            .map(|&softc| D::attach(softc).map(Padded))
             .collect::<Result<Vec<_>, Unsupported>>()?;
-        let batch = run::<D>(fleet, &devices, begun)?;
-        batch.add_to(&mut phases);
-        took += batch.took;
-        switches = noise::sum([switches, batch.switches]);
+        let batch = run::<D, S>(fleet, &devices, manners, begun)?;
         for device in &devices {
             count(&mut mechanisms, device.mechanisms());
         }
+        batch.add_to(&mut phases);
+        took += batch.took;
+        noise = [noise, batch.noise].into_iter().sum();
         begun = end;
     }
     Ok(Seen {
         took,
         observed: Observed::Detach(Box::new(phases)),
         mechanisms,
-        switches,
+        noise,
     })
+}
+
+/// The softcs of a batch, which are buried however the batch ends.
+struct Softcs<P: Payload>(Vec<P>);
+
+impl<P: Payload> Softcs<P> {
+    fn make(serials: Range<u64>) -> Result<Self, Trouble> {
+        let mut softcs = Softcs(Vec::new());
+        for serial in serials {
+            softcs.0.push(P::make(serial)?);
+        }
+        Ok(softcs)
+    }
+}
+
+impl<P: Payload> Drop for Softcs<P> {
+    fn drop(&mut self) {
+        for softc in self.0.drain(..) {
+            softc.bury();
+        }
+    }
 }
 
 /// Nanoseconds since the start of the batch, comparable between threads.
 #[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
+pub(super) struct Clock(Instant);
 
 impl Clock {
+    pub(super) fn start() -> Self {
+        Clock(Instant::now())
+    }
+
     #[inline(always)]
-    fn now(self) -> u64 {
+    pub(super) fn now(self) -> u64 {
         self.0.elapsed().as_nanos() as u64
     }
 }
 
 /// What the threads of a batch share.
-struct Stage<'d, D> {
+struct Stage<'d, D, S> {
     crew: Crew,
     clock: Clock,
+    manners: &'d Manners<S>,
     devices: &'d [Padded<D>],
     /// Devices that the workers may enter so far.
     published: Padded<AtomicUsize>,
@@ -131,14 +215,18 @@ struct Call {
     returned: u64,
 }
 
-/// What a thread brings home, and how often it was switched out.
+/// What a thread brings home, and what disturbed it.
 enum Report {
-    Worker(Vec<Visit>, Option<u64>),
+    Worker {
+        visits: Vec<Visit>,
+        refusals: Histogram<u64>,
+        noise: ThreadNoise,
+    },
     Detacher {
         calls: Vec<Call>,
         fences: Vec<u64>,
         took: Duration,
-        switches: Option<u64>,
+        noise: ThreadNoise,
     },
 }
 
@@ -146,14 +234,15 @@ enum Report {
 #[derive(Debug, Default)]
 struct Batch {
     visits: Vec<Vec<Visit>>,
+    refusals: Vec<Histogram<u64>>,
     calls: Vec<Call>,
     fences: Vec<u64>,
     took: Duration,
-    switches: Option<u64>,
+    noise: ThreadNoise,
 }
 
 impl Batch {
-    /// Counts every detach and fence of the batch.
+    /// Counts every detach, fence and refusal of the batch.
     fn add_to(&self, phases: &mut Phases) {
         for (index, call) in self.calls.iter().enumerate() {
             let took = call.returned.saturating_sub(call.called);
@@ -171,18 +260,31 @@ impl Batch {
         for &fence in &self.fences {
             latency::record(&mut phases.heavy_fence, fence);
         }
+        for refusals in &self.refusals {
+            phases
+                .refused
+                .add(refusals)
+                .expect("all histograms have the same bounds");
+        }
     }
 }
 
 /// Detaches all `devices`, whose serials count up from `first`.
-fn run<D>(fleet: &Fleet, devices: &[Padded<D>], first: u64) -> Result<Batch, RoundError>
+fn run<D, S>(
+    fleet: &Fleet,
+    devices: &[Padded<D>],
+    manners: &Manners<S>,
+    first: u64,
+) -> Result<Batch, RoundError>
 where
-    D: DeviceRef<Softc = Softc>,
+    D: DeviceRef<Softc: Payload>,
+    S: Stay<D::Softc>,
 {
     let workers = fleet.placement().workers.len();
     let stage = Stage {
         crew: Crew::new(fleet),
-        clock: Clock(Instant::now()),
+        clock: Clock::start(),
+        manners,
         devices,
         published: Padded(AtomicUsize::new(1)),
         arrived: (0..workers).map(|_| Padded::default()).collect(),
@@ -193,70 +295,129 @@ where
             Seat::Detacher => stage.detach_all(first),
         })
     });
-    let mut batch = Batch {
-        switches: Some(0),
-        ..Batch::default()
-    };
+    let mut batch = Batch::default();
     for report in all_well(parts)? {
         match report {
-            Report::Worker(visits, switches) => {
+            Report::Worker {
+                visits,
+                refusals,
+                noise,
+            } => {
                 batch.visits.push(visits);
-                batch.switches = noise::sum([batch.switches, switches]);
+                batch.refusals.push(refusals);
+                batch.noise = [batch.noise, noise].into_iter().sum();
             }
             Report::Detacher {
                 calls,
                 fences,
                 took,
-                switches,
+                noise,
             } => {
                 batch.calls = calls;
                 batch.fences = fences;
                 batch.took = took;
-                batch.switches = noise::sum([batch.switches, switches]);
+                batch.noise = [batch.noise, noise].into_iter().sum();
             }
         }
     }
     Ok(batch)
 }
 
-impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
+impl<D, S> Stage<'_, D, S>
+where
+    D: DeviceRef<Softc: Payload>,
+    S: Stay<D::Softc>,
+{
     /// A worker's part.
     fn work(&self, worker: usize) -> Result<Report, Trouble> {
         let mut registration = D::register()?;
         let mut visits = Vec::with_capacity(self.devices.len());
+        let mut refusals = latency::histogram();
+        // Workers that count visits from different numbers do not do the same
+        // thing at the same time.
+        let mut visited = worker;
         self.crew.meet::<D>(&mut registration)?;
-        let switches = noise::involuntary_switches();
+        let noise = ThreadNoise::now();
         for index in 0..self.devices.len() {
             self.crew.wait_until::<D>(&mut registration, || {
                 // Ordering: Acquire pairs with the Release in `detach_all`, so
                 // that the detach of the previous device happened before.
                 self.published.load(Ordering::Acquire) > index
             })?;
-            visits.push(self.visit(worker, index, &mut registration));
+            visits.push(self.visit(worker, index, &mut visited, &mut registration)?);
+            if self.manners.knock {
+                self.knock(index, &mut refusals, &mut registration)?;
+            }
         }
-        Ok(Report::Worker(visits, noise::since(switches)))
+        Ok(Report::Worker {
+            visits,
+            refusals,
+            noise: noise.until_now(),
+        })
     }
 
     /// Enters and leaves one device until it is refused.
-    fn visit(&self, worker: usize, index: usize, registration: &mut D::Registration) -> Visit {
+    fn visit(
+        &self,
+        worker: usize,
+        index: usize,
+        visited: &mut usize,
+        registration: &mut D::Registration,
+    ) -> Result<Visit, Trouble> {
+        let protects = D::PROPERTIES.reclaim == Reclaim::AfterHolders;
         let device: &D = &self.devices[index];
         let arrived = &self.arrived[worker];
         let mut visit = Visit::default();
         loop {
             let Ok(guard) = device.acquire(registration) else {
-                return visit;
+                return Ok(visit);
             };
             visit.last_entry = self.clock.now();
-            guard.touch();
+            self.manners.stay.stay(&guard, *visited)?;
+            if protects && self.is_detached(index) {
+                return Err(Trouble::Overtaken);
+            }
             drop(guard);
             visit.last_leave = self.clock.now();
+            *visited += 1;
             // Ordering: Relaxed load of this thread's own last store; Release
             // pairs with the Acquire in `detach_all`.
             if arrived.load(Ordering::Relaxed) <= index {
                 arrived.store(index + 1, Ordering::Release);
             }
             D::safe_point(registration);
+            // A thread that failed may be the one to turn us away.
+            if self.crew.barrier.is_broken() {
+                return Err(Trouble::Broken);
+            }
         }
+    }
+
+    /// Tries to enter a device that refuses, until its detach has returned.
+    fn knock(
+        &self,
+        index: usize,
+        refusals: &mut Histogram<u64>,
+        registration: &mut D::Registration,
+    ) -> Result<(), Trouble> {
+        let device: &D = &self.devices[index];
+        while !self.is_detached(index) && !self.crew.barrier.is_broken() {
+            let before = self.clock.now();
+            if device.acquire(registration).is_ok() {
+                return Err(Trouble::Admitted);
+            }
+            latency::record(refusals, self.clock.now() - before);
+            D::safe_point(registration);
+        }
+        Ok(())
+    }
+
+    /// Whether the detach of a device has returned.
+    #[inline(always)]
+    fn is_detached(&self, index: usize) -> bool {
+        // Ordering: Relaxed; whoever finds itself overtaken only reports it,
+        // and nobody reads on the strength of the answer.
+        self.published.load(Ordering::Relaxed) > index + 1
     }
 
     /// The detacher's part.
@@ -267,7 +428,7 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
         let mut fences = Vec::new();
         let yardstick = Membarrier::supported().is_ok();
         self.crew.meet::<D>(&mut registration)?;
-        let switches = noise::involuntary_switches();
+        let noise = ThreadNoise::now();
         let start = Instant::now();
         for (index, device) in self.devices.iter().enumerate() {
             self.crew.wait_until::<D>(&mut registration, || {
@@ -287,10 +448,12 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
             let returned = self.clock.now();
 
             calls.push(Call { called, returned });
-            let (expected, found) = (first + index as u64, softc?.serial);
+            let softc = softc?;
+            let (expected, found) = (first + index as u64, softc.serial());
             if found != expected {
                 return Err(Trouble::WrongSoftc { expected, found });
             }
+            softc.reclaim()?;
             // Ordering: Release pairs with the Acquire in `work`.
             self.published.store(index + 2, Ordering::Release);
         }
@@ -298,7 +461,7 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
             calls,
             fences,
             took: start.elapsed(),
-            switches: noise::since(switches),
+            noise: noise.until_now(),
         })
     }
 
@@ -308,7 +471,8 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
         registration: &mut D::Registration,
         jitter: &mut SmallRng,
     ) -> Result<(), Trouble> {
-        let until = self.clock.now() + jitter.random_range(SETTLE_NS);
+        let longest = SETTLE_NS.end + 2 * self.manners.stay.nanoseconds();
+        let until = self.clock.now() + jitter.random_range(SETTLE_NS.start..longest);
         self.crew
             .wait_until::<D>(registration, || self.clock.now() >= until)?;
         Ok(())

@@ -1,0 +1,260 @@
+//! Strategies that fail in the ways in which a round has to survive.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use detach_strategies::{
+    DetachError, Detached, DeviceRef, Properties, Refcount, Unsupported, WaitsFor,
+};
+
+use super::detach::{self, Manners};
+#[cfg(unix)]
+use super::file::{OpenFile, Reading};
+use super::stay::{Busy, Touch};
+use super::{bulk, bystander, disturbance, fast_path, late_arrivals};
+use crate::engine::Seen;
+use crate::engine::fleet::Fleet;
+use crate::engine::round::RoundError;
+use crate::engine::softc::{Payload, Softc};
+
+type Sound<S = Softc> = Refcount<S>;
+
+/// Has room for one thread.
+const FULL: u8 = 0;
+/// Hands over the softc of another device.
+const MIXED_UP: u8 = 1;
+/// Never becomes free.
+const STUCK: u8 = 2;
+/// Is detached as soon as it is attached.
+const GONE: u8 = 3;
+/// Panics at the third detach.
+const PANICS: u8 = 4;
+/// Detaches without waiting for anybody, and goes on letting people in.
+const EARLY: u8 = 5;
+/// Lets people in when it is detached.
+const UNDEAD: u8 = 6;
+/// Claims that it waits for the holders of every device, and does not.
+const BOASTS: u8 = 7;
+
+struct Faulty<const FAULT: u8, S: Payload = Softc> {
+    device: Sound<S>,
+    copy: S,
+}
+
+/// Registrations of [`FULL`] so far. One test only uses it.
+static REGISTERED: AtomicUsize = AtomicUsize::new(0);
+
+impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
+    type Softc = S;
+    type Registration = <Sound<S> as DeviceRef>::Registration;
+    type Guard<'g> = <Sound<S> as DeviceRef>::Guard<'g>;
+
+    const PROPERTIES: Properties = Properties {
+        waits_for: match FAULT {
+            BOASTS => WaitsFor::EveryDevice,
+            _ => WaitsFor::ThisDevice,
+        },
+        ..Sound::<S>::PROPERTIES
+    };
+
+    fn register() -> Result<Self::Registration, Unsupported> {
+        // Ordering: Relaxed; only the count matters.
+        if FAULT == FULL && REGISTERED.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Err(Unsupported::because("there is room for one thread"));
+        }
+        Sound::<S>::register()
+    }
+
+    fn attach(softc: S) -> Result<Self, Unsupported> {
+        let device = Sound::attach(softc)?;
+        if FAULT == GONE {
+            let _ = device.detach(&mut Sound::<S>::register()?);
+        }
+        Ok(Faulty {
+            device,
+            copy: softc,
+        })
+    }
+
+    fn acquire<'g>(
+        &'g self,
+        registration: &'g Self::Registration,
+    ) -> Result<Self::Guard<'g>, Detached> {
+        self.device.acquire(registration)
+    }
+
+    fn detach(&self, registration: &mut Self::Registration) -> Result<S, Detached> {
+        self.device.detach(registration)
+    }
+
+    fn detach_timeout(
+        &self,
+        registration: &mut Self::Registration,
+        patience: Duration,
+    ) -> Result<S, DetachError> {
+        if matches!(FAULT, EARLY | UNDEAD) {
+            return Ok(self.copy);
+        }
+        let softc = self.device.detach_timeout(registration, patience)?;
+        match FAULT {
+            MIXED_UP => Ok(S::make(softc.serial() + 1).expect("a word is always there")),
+            STUCK => Err(DetachError::StillHeld),
+            PANICS if softc.serial() == 2 => panic!("on purpose"),
+            _ => Ok(softc),
+        }
+    }
+}
+
+fn fleet(workers: usize, detacher: bool) -> Fleet {
+    Fleet::new(workers, detacher, &[0, 1]).unwrap()
+}
+
+fn plain_detach<D>(fleet: &Fleet, iterations: u64) -> Result<Seen, RoundError>
+where
+    D: DeviceRef<Softc = Softc>,
+{
+    detach::measure::<D, _>(fleet, iterations, &Manners::polite(Touch))
+}
+
+#[test]
+fn a_thread_that_cannot_register_ends_the_round() {
+    let error = fast_path::shared::<Faulty<FULL>>(&fleet(3, false), 10)
+        .err()
+        .unwrap();
+    assert!(matches!(&error, RoundError::Unsupported(_)), "{error}");
+    assert!(error.to_string().contains("room for one thread"), "{error}");
+}
+
+#[test]
+fn a_device_that_refuses_entry_ends_the_round() {
+    for round in [
+        fast_path::shared::<Faulty<GONE>>,
+        fast_path::private::<Faulty<GONE>>,
+    ] {
+        let error = round(&fleet(2, false), 10).err().unwrap();
+        assert!(matches!(error, RoundError::Refused), "{error}");
+    }
+}
+
+#[test]
+fn a_wrong_softc_ends_the_round() {
+    let error = plain_detach::<Faulty<MIXED_UP>>(&fleet(2, true), 5)
+        .err()
+        .unwrap();
+    let RoundError::WrongSoftc { expected, found } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((expected, found), (0, 1));
+}
+
+#[test]
+fn a_detach_without_end_ends_the_round() {
+    let error = plain_detach::<Faulty<STUCK>>(&fleet(2, true), 5)
+        .err()
+        .unwrap();
+    assert!(matches!(error, RoundError::StillHeld), "{error}");
+    assert!(
+        error.to_string().contains("still held after 10 s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_panic_ends_the_round_and_goes_on_to_the_caller() {
+    let fleet = fleet(2, true);
+    let round = || plain_detach::<Faulty<PANICS>>(&fleet, 5);
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(round)).is_err());
+    // The threads have survived it.
+    assert!(plain_detach::<Sound>(&fleet, 5).is_ok());
+}
+
+/// Holds long enough for any detacher to be faster.
+fn long_detach<D>(fleet: &Fleet) -> RoundError
+where
+    D: DeviceRef<Softc = Softc>,
+{
+    let manners = Manners::polite(Busy::new(20_000));
+    let round = detach::measure::<D, _>(fleet, 1_000, &manners);
+    round.err().unwrap()
+}
+
+#[test]
+fn a_holder_that_is_overtaken_ends_the_round() {
+    let error = long_detach::<Faulty<EARLY>>(&fleet(1, true));
+    assert!(matches!(error, RoundError::Overtaken), "{error}");
+    assert!(error.to_string().contains("does not protect"), "{error}");
+    // With company that nobody will ever refuse.
+    let error = long_detach::<Faulty<EARLY>>(&fleet(3, true));
+    assert!(matches!(error, RoundError::Overtaken), "{error}");
+}
+
+#[test]
+fn a_holder_that_is_overtaken_in_bulk_ends_the_round() {
+    // Nobody is ever refused, so somebody is inside all the time.
+    let error = bulk::measure::<Faulty<EARLY>>(&fleet(2, true), 1_000, 10)
+        .err()
+        .unwrap();
+    assert!(matches!(error, RoundError::Overtaken), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_holder_that_reads_from_a_strangers_file_ends_the_round() {
+    let round = detach::measure::<Faulty<EARLY, OpenFile>, _>(
+        &fleet(1, true),
+        10_000,
+        &Manners::polite(Reading),
+    );
+    // Which of the two a holder notices first, nobody knows.
+    match round.err().unwrap() {
+        RoundError::WrongFile { found, .. } => assert_eq!(found, u64::MAX),
+        error => assert!(matches!(error, RoundError::Overtaken), "{error}"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_descriptor_that_was_given_to_a_stranger_reads_as_a_strangers() {
+    let file = OpenFile::make(7).unwrap();
+    assert!(Reading.read_at(&file, 3).is_ok());
+    file.reclaim().unwrap();
+    let error = RoundError::from(Reading.read_at(&file, 3).unwrap_err());
+    assert!(
+        matches!(
+            error,
+            RoundError::WrongFile {
+                expected: 7,
+                found: u64::MAX
+            }
+        ),
+        "{error}"
+    );
+    file.bury();
+}
+
+#[test]
+fn a_detached_device_that_lets_people_in_ends_the_round() {
+    let error = late_arrivals::measure::<Faulty<UNDEAD>>(&fleet(2, false), 10)
+        .err()
+        .unwrap();
+    assert!(matches!(error, RoundError::Admitted), "{error}");
+}
+
+#[test]
+fn a_strategy_that_does_not_wait_for_strangers_must_not_claim_it() {
+    let fleet = fleet(1, true);
+    let error = bystander::measure::<Faulty<BOASTS>>(&fleet, 100_000, 1_000_000)
+        .err()
+        .unwrap();
+    assert!(matches!(error, RoundError::Overtaken), "{error}");
+    // The same without the claim.
+    assert!(bystander::measure::<Sound>(&fleet, 3, 100_000).is_ok());
+}
+
+#[test]
+fn a_stranger_that_cannot_be_detached_ends_the_round() {
+    let error = disturbance::measure::<Faulty<STUCK>>(&fleet(1, true), 1_000_000, 1_000_000)
+        .err()
+        .unwrap();
+    assert!(matches!(error, RoundError::StillHeld), "{error}");
+}
