@@ -18,6 +18,7 @@ use detach_results::record::{Measurement, Run, SCHEMA_VERSION, Warning};
 use detach_results::{Recorder, StoreError, ensure_writable, point_latest, utc_now};
 use detach_strategies::Unsupported;
 
+use crate::calibration::calibrate;
 use crate::engine::{Case, Collector, Engine, RoundError, Scenario, unsupported};
 use crate::machine;
 
@@ -113,7 +114,7 @@ impl WarmUp {
 #[derive(Debug)]
 pub enum SessionError {
     /// A round failed.
-    Round(Case, RoundError),
+    Round(Box<Case>, RoundError),
     /// A record could not be written.
     Store(StoreError),
 }
@@ -179,7 +180,7 @@ impl Session {
     /// The cases to be asked of criterion, by scenario. What the machine cannot
     /// run is left out and kept for the record.
     pub fn cases(&mut self) -> Vec<Case> {
-        let mut cases = self.engine.cases();
+        let mut cases = self.engine.cases(&Scenario::CORE);
         cases.retain(|case| match self.engine.supports(case.strategy) {
             Err(RoundError::Unsupported(reason)) => {
                 self.unsupported.push((*case, reason));
@@ -224,7 +225,7 @@ impl Session {
         let round = self
             .engine
             .round(case, iterations)
-            .map_err(|error| SessionError::Round(*case, error))?;
+            .map_err(|error| SessionError::Round(Box::new(*case), error))?;
         if counts {
             present.collector.add(&round);
         }
@@ -256,7 +257,7 @@ impl Session {
             Mode::Quick => self
                 .engine
                 .iterations_for(case, shortest)
-                .map_err(|error| SessionError::Round(*case, error))?,
+                .map_err(|error| SessionError::Round(Box::new(*case), error))?,
             Mode::Measure | Mode::Rehearse => 1,
         };
         self.present = Some(Present {
@@ -351,6 +352,8 @@ impl Session {
             build: machine::build_info(),
             warnings: machine::warnings(&machine),
             machine,
+            calibration: Some(calibrate(self.engine.cpus())),
+            probes: Vec::new(),
             complete: false,
         }
     }
@@ -362,11 +365,9 @@ mod tests {
 
     use super::*;
 
-    const CASE: Case = Case {
-        strategy: "refcount",
-        scenario: Scenario::FastPath,
-        threads: 1,
-    };
+    fn case() -> Case {
+        Case::new("refcount", Scenario::FastPath, 1)
+    }
 
     fn mode(arguments: &[&str]) -> Mode {
         Mode::from_arguments(arguments.iter().map(|argument| argument.to_string()))
@@ -414,7 +415,7 @@ mod tests {
     fn records_hold_what_followed_the_warm_up() {
         let root = tempfile::tempdir().unwrap();
         let mut session = session(Mode::Measure, root.path());
-        measure(&mut session, &CASE, &[1, 2, 4, 9, 9, 9]);
+        measure(&mut session, &case(), &[1, 2, 4, 9, 9, 9]);
         let dir = session.finish().unwrap().unwrap();
         let recorded = Recorded::read(&dir).unwrap();
         assert!(recorded.run.complete);
@@ -431,11 +432,11 @@ mod tests {
 
     #[test]
     fn no_round_that_counts_is_too_short_to_say_anything() {
-        assert_eq!(shortest(&CASE, false), SHORTEST);
-        assert_eq!(shortest(&CASE, true), SHORTEST_OVERSUBSCRIBED);
+        assert_eq!(shortest(&case(), false), SHORTEST);
+        assert_eq!(shortest(&case(), true), SHORTEST_OVERSUBSCRIBED);
         let detach = Case {
             scenario: Scenario::Detach,
-            ..CASE
+            ..case()
         };
         assert_eq!(shortest(&detach, false), SHORTEST);
         assert_eq!(shortest(&detach, true), Duration::ZERO);
@@ -451,7 +452,7 @@ mod tests {
     fn quick_rounds_all_count() {
         let root = tempfile::tempdir().unwrap();
         let mut session = session(Mode::Quick, root.path());
-        measure(&mut session, &CASE, &[1, 2, 4]);
+        measure(&mut session, &case(), &[1, 2, 4]);
         let dir = session.finish().unwrap().unwrap();
         let recorded = Recorded::read(&dir).unwrap();
         let Outcome::Cost(cost) = &recorded.measurements[0].outcome else {
@@ -467,7 +468,7 @@ mod tests {
         assert!(!idle.cases().is_empty());
         assert_eq!(idle.finish().unwrap(), None);
         let mut rehearsal = session(Mode::Rehearse, root.path());
-        measure(&mut rehearsal, &CASE, &[1]);
+        measure(&mut rehearsal, &case(), &[1]);
         assert_eq!(rehearsal.finish().unwrap(), None);
         assert_eq!(root.path().read_dir().unwrap().count(), 0);
     }
@@ -476,8 +477,11 @@ mod tests {
     fn an_early_end_keeps_what_was_measured_and_says_why() {
         let root = tempfile::tempdir().unwrap();
         let mut session = session(Mode::Measure, root.path());
-        measure(&mut session, &CASE, &[1, 5, 5]);
-        let pointless = Case { threads: 0, ..CASE };
+        measure(&mut session, &case(), &[1, 5, 5]);
+        let pointless = Case {
+            threads: 0,
+            ..case()
+        };
         let error = session.time(&pointless, 1).unwrap_err();
         let dir = session.give_up(&error).unwrap().unwrap();
         let recorded = Recorded::read(&dir).unwrap();
@@ -497,7 +501,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("file");
         std::fs::write(&file, "in the way").unwrap();
-        let error = session(Mode::Measure, &file).time(&CASE, 1).unwrap_err();
+        let error = session(Mode::Measure, &file).time(&case(), 1).unwrap_err();
         assert!(matches!(error, SessionError::Store(_)), "{error}");
     }
 
@@ -506,17 +510,13 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut session = session(Mode::Measure, root.path());
         for scenario in [Scenario::FastPath, Scenario::Detach] {
-            let case = Case {
-                strategy: "turnstile",
-                scenario,
-                threads: 1,
-            };
+            let case = Case::new("turnstile", scenario, 1);
             session
                 .unsupported
                 .push((case, Unsupported::because("no such call")));
         }
         assert_eq!(session.skipped().len(), 1);
-        measure(&mut session, &CASE, &[1, 5]);
+        measure(&mut session, &case(), &[1, 5]);
         let dir = session.finish().unwrap().unwrap();
         let recorded = Recorded::read(&dir).unwrap();
         let lacking: Vec<_> = recorded

@@ -4,6 +4,7 @@
 //! Two schedulers ask it for rounds: criterion, behind `cargo bench`, and the
 //! `detach-bench` command.
 
+pub mod calibration;
 pub mod campaign;
 pub mod cargo_bench;
 pub mod engine;

@@ -2,36 +2,70 @@
 
 use std::time::Duration;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-
+use super::protocol::{BlockOrder, OrderedCase};
 use crate::engine::{Case, Scenario};
 
 /// Blocks that a campaign should have room for: an interval over fewer is
 /// wide, and more of them at the price of shorter rounds gain little.
-const BLOCKS: u32 = 10;
+const FEWEST_BLOCKS: u32 = 12;
+const ENOUGH_BLOCKS: u32 = 40;
+
+/// A block that is over sooner spends too much of its time on starting.
+const SHORTEST_BLOCK: Duration = Duration::from_millis(800);
+
+/// A block that visits its cases repeatedly tells of them at its end. Whatever
+/// kills it takes no more than this with it.
+const LONGEST_BLOCK: Duration = Duration::from_secs(4);
 
 /// Shorter rounds would measure how threads are woken.
-const SHORTEST_ROUND: Duration = Duration::from_millis(5);
+const SHORTEST_ROUND: Duration = Duration::from_millis(10);
 
-/// Longer rounds gain nothing over more blocks.
-const LONGEST_ROUND: Duration = Duration::from_millis(100);
+/// Longer rounds are disturbed more often, and gain nothing over more of them.
+const LONGEST_ROUND: Duration = Duration::from_millis(50);
 
 /// The round of a smoke run, which is about whether anything breaks.
 const SMOKE_ROUND: Duration = Duration::from_millis(1);
+
+/// What a round takes besides what is timed, about: waking the threads,
+/// attaching devices, reading the counters of the system.
+const OVERHEAD: Duration = Duration::from_millis(3);
+
+/// What a block takes besides its rounds, about: starting a process and its
+/// threads, probing.
+const BLOCK_OVERHEAD: Duration = Duration::from_millis(60);
+
+/// What a campaign without a time of its own gives each case, and the least and
+/// the most that it takes in all.
+const SHARE: Duration = Duration::from_millis(480);
+const DEFAULT_TIME: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(240));
+
+/// In how many blocks the first one counts that also has to find out how many
+/// iterations fill a round.
+const FIRST_BLOCK: u32 = 4;
 
 /// The cases of a campaign, how long each round lasts, and when it ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// What is measured in every block.
     pub cases: Vec<Case>,
+    /// The CPUs, in placement order.
+    pub cpus: Vec<usize>,
     /// What a round should last.
     pub round: Duration,
+    /// How often a block visits each case.
+    pub sweeps: u32,
     /// When it is enough.
     pub budget: Budget,
+    /// It is enough, too, when the 95% interval of every median is at most this
+    /// wide, relative to the median.
+    pub precision: Option<f64>,
     /// Seed of the order of the rounds.
     pub seed: u64,
+    /// Whether rounds may have the CPUs for themselves (`SCHED_FIFO`).
+    pub fifo: bool,
+    /// Whether to calibrate first, and to probe before, between and after the
+    /// blocks.
+    pub calibrated: bool,
 }
 
 /// When a campaign has measured enough.
@@ -54,32 +88,78 @@ impl Budget {
 }
 
 impl Plan {
-    /// A campaign of `cases` that lasts about `time`.
-    pub fn new(cases: Vec<Case>, time: Duration, seed: u64) -> Self {
-        let rounds = u32::try_from(cases.len()).unwrap_or(u32::MAX).max(1);
-        let fair = time / rounds / BLOCKS;
+    /// A campaign of `cases` on `cpus` that lasts about `time`, or as long as
+    /// that many cases deserve.
+    pub fn new(cases: Vec<Case>, cpus: Vec<usize>, time: Option<Duration>, seed: u64) -> Self {
+        let rounds = rounds(&cases, cpus.len());
+        let time = time.unwrap_or_else(|| {
+            let (least, most) = DEFAULT_TIME;
+            // More CPUs take longer for the same number of rounds.
+            let most = most.max(most / 2 * cpus.len().ilog2().max(1));
+            (SHARE * rounds).clamp(least, most)
+        });
+        let blocks = (time.as_secs() as u32 / 2).clamp(FEWEST_BLOCKS, ENOUGH_BLOCKS);
+        let block = (time / blocks)
+            .clamp(SHORTEST_BLOCK, LONGEST_BLOCK)
+            .saturating_sub(BLOCK_OVERHEAD);
+        let once = block / rounds;
+        // Several visits to each case, if there is room for any more than one.
+        let visit = (once / 8).clamp(SHORTEST_ROUND, LONGEST_ROUND);
+        let sweeps = (once.as_nanos() / (visit + OVERHEAD).as_nanos()).max(1) as u32;
+        let round = match sweeps {
+            1 => once
+                .saturating_sub(OVERHEAD)
+                .clamp(SHORTEST_ROUND, LONGEST_ROUND),
+            _ => visit,
+        };
         Plan {
             cases,
-            round: fair.clamp(SHORTEST_ROUND, LONGEST_ROUND),
+            cpus,
+            round,
+            sweeps,
             budget: Budget::Time(time),
+            precision: None,
             seed,
+            fifo: false,
+            calibrated: true,
         }
     }
 
     /// A campaign that visits every case twice, as briefly as possible.
-    pub fn smoke(cases: Vec<Case>, seed: u64) -> Self {
+    pub fn smoke(cases: Vec<Case>, cpus: Vec<usize>, seed: u64) -> Self {
         Plan {
-            cases,
             round: SMOKE_ROUND,
+            sweeps: 1,
             budget: Budget::Blocks(2),
-            seed,
+            ..Plan::new(cases, cpus, None, seed)
         }
     }
 
     /// What a block should last.
     pub fn block_time(&self) -> Duration {
-        let rounds = u32::try_from(self.cases.len()).unwrap_or(u32::MAX);
-        self.round.saturating_mul(rounds)
+        let rounds = rounds(&self.cases, self.cpus.len()) * self.sweeps;
+        BLOCK_OVERHEAD + (self.round + OVERHEAD) * rounds
+    }
+
+    /// Blocks that fit, about; the first one takes longer than the others.
+    pub fn blocks(&self) -> u32 {
+        match self.budget {
+            Budget::Blocks(blocks) => blocks,
+            Budget::Time(time) => {
+                let fit = time.as_nanos() / self.block_time().as_nanos();
+                (fit as u32).saturating_sub(FIRST_BLOCK - 1).max(1)
+            }
+        }
+    }
+
+    /// How long it will take, about: the time that it was given, and at least
+    /// the first block.
+    pub fn expected(&self) -> Duration {
+        let first = self.block_time() * FIRST_BLOCK;
+        match self.budget {
+            Budget::Blocks(blocks) => first + self.block_time() * blocks.saturating_sub(1),
+            Budget::Time(time) => time.max(first),
+        }
     }
 
     /// Whether one block alone needs more time than there is.
@@ -88,6 +168,20 @@ impl Plan {
             Budget::Time(time) => self.block_time() > time,
             Budget::Blocks(_) => false,
         }
+    }
+
+    /// The scenarios, in order, each with its number of cases.
+    pub fn scenarios(&self) -> Vec<(Scenario, usize)> {
+        let of = |scenario| {
+            self.cases
+                .iter()
+                .filter(move |case| case.scenario == scenario)
+        };
+        Scenario::ALL
+            .into_iter()
+            .map(|scenario| (scenario, of(scenario).count()))
+            .filter(|(_, cases)| *cases > 0)
+            .collect()
     }
 
     /// How much is done, 0 to 1, when so many of the rounds of a block are over
@@ -103,22 +197,26 @@ impl Plan {
         done.clamp(0.0, 1.0)
     }
 
-    /// The cases in the order in which a block visits them: settings in random
-    /// order, and the strategies of each setting together, in random order.
-    pub fn order(&self, block: u32) -> Vec<Case> {
-        let mut random = StdRng::seed_from_u64(self.seed.wrapping_add(u64::from(block)));
-        let mut settings: Vec<((Scenario, usize), Vec<Case>)> = Vec::new();
-        for case in &self.cases {
-            let setting = (case.scenario, case.threads);
-            match settings.iter_mut().find(|(known, _)| *known == setting) {
-                Some((_, cases)) => cases.push(*case),
-                None => settings.push((setting, vec![*case])),
-            }
+    /// The order for a block of some of the cases, without a calibration.
+    pub(super) fn block(&self, block: u32, cases: Vec<OrderedCase>) -> BlockOrder {
+        BlockOrder {
+            block,
+            cpus: self.cpus.clone(),
+            seed: self.seed,
+            round: self.round,
+            sweeps: self.sweeps,
+            fifo: self.fifo,
+            calibration: None,
+            cases,
         }
-        settings.shuffle(&mut random);
-        for (_, cases) in &mut settings {
-            cases.shuffle(&mut random);
-        }
-        settings.into_iter().flat_map(|(_, cases)| cases).collect()
     }
+}
+
+/// Rounds of usual length that visiting all cases takes; at least one.
+fn rounds(cases: &[Case], cpus: usize) -> u32 {
+    cases
+        .iter()
+        .map(|case| case.weight(cpus))
+        .sum::<u32>()
+        .max(1)
 }
