@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use detach_harness::engine::Scenario;
 use detach_plots::readme;
 use detach_results::Recorded;
 
@@ -85,6 +86,27 @@ fn figures(folder: &Path) -> BTreeMap<String, String> {
             (name.into_owned(), content)
         })
         .collect()
+}
+
+/// Every scenario has a figure in the gallery, and every figure its sentence.
+#[test]
+fn every_scenario_and_every_figure_is_in_the_gallery() {
+    let gallery = root().join("plots/gallery");
+    let text = fs::read_to_string(gallery.join("README.md")).expect("the gallery's README");
+    for name in figures(&gallery).keys() {
+        let link = format!("({name})");
+        assert!(
+            text.contains(&link),
+            "{name} is not in the gallery's README"
+        );
+    }
+    for scenario in Scenario::ALL {
+        let name = format!("`{scenario}`");
+        assert!(
+            text.contains(&name),
+            "{scenario} is not in the gallery's README"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use detach_harness::engine::{Case, Scenario};
+use detach_harness::engine::{Case, Scenario, cases_of};
 use detach_strategies::platform::topology::{Topology, parse_cpu_list};
 use detach_strategies::registry;
 
@@ -20,8 +20,8 @@ pub(super) fn strategies() -> PossibleValuesParser {
 
 /// The scenarios by name.
 pub(super) fn scenarios() -> impl TypedValueParser<Value = Scenario> {
-    PossibleValuesParser::new(Scenario::ALL.map(Scenario::name))
-        .try_map(|name| name.parse::<Scenario>())
+    let value = |scenario: Scenario| PossibleValue::new(scenario.name()).help(scenario.question());
+    PossibleValuesParser::new(Scenario::ALL.map(value)).try_map(|name| name.parse::<Scenario>())
 }
 
 /// A number of workers.
@@ -103,27 +103,21 @@ fn about_cpus(list: &str, error: impl std::fmt::Display) -> String {
 /// Strategies in the order of the registry, whatever the order of the list,
 /// so that the same choice gives the same plan.
 fn cases(arguments: &RunArgs, cpus: usize) -> Vec<Case> {
-    let chosen = |id: &str| {
-        arguments.strategies.is_empty() || arguments.strategies.iter().any(|wanted| wanted == id)
-    };
+    let among = |wanted: &[String], id: &str| wanted.iter().any(|wanted| wanted == id);
+    let mut counts = arguments.threads.clone();
+    counts.sort_unstable();
+    counts.dedup();
     let mut cases = Vec::new();
     for scenario in Scenario::ALL {
         if !arguments.scenarios.is_empty() && !arguments.scenarios.contains(&scenario) {
             continue;
         }
-        let mut counts = arguments.threads.clone();
-        if counts.is_empty() {
-            counts = scenario.thread_counts(cpus);
-        }
-        counts.sort_unstable();
-        counts.dedup();
-        for properties in registry::all() {
-            if chosen(properties.id) && scenario.applies_to(&properties) {
-                cases.extend(counts.iter().map(|threads| Case {
-                    strategy: properties.id,
-                    scenario,
-                    threads: *threads,
-                }));
+        for case in cases_of(scenario, &counts, cpus) {
+            if arguments.strategies.is_empty() || among(&arguments.strategies, case.strategy) {
+                cases.push(case);
+            }
+            if among(&arguments.twins, case.strategy) {
+                cases.push(Case { twin: true, ..case });
             }
         }
     }
@@ -160,7 +154,10 @@ mod tests {
                     .map(|case| case.threads)
                     .collect();
                 if scenario.applies_to(&properties) {
-                    assert_eq!(counts, scenario.thread_counts(cpus.len()));
+                    let levels = scenario.levels().len();
+                    let all = scenario.thread_counts(cpus.len());
+                    assert_eq!(counts.len(), all.len() * levels, "{scenario}");
+                    assert!(all.iter().all(|count| counts.contains(count)), "{scenario}");
                 } else {
                     assert!(counts.is_empty());
                 }
@@ -182,6 +179,22 @@ mod tests {
                 "detach/turnstile/2",
                 "detach/refcount/1",
                 "detach/refcount/2"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_twin_is_measured_besides() {
+        let choice =
+            choose("--strategies refcount,epoch --twins epoch --scenarios fast_path --threads 1")
+                .unwrap();
+        let names: Vec<String> = choice.cases.iter().map(Case::to_string).collect();
+        assert_eq!(
+            names,
+            [
+                "fast_path/refcount/1",
+                "fast_path/epoch/1",
+                "fast_path/epoch-twin/1"
             ]
         );
     }

@@ -1,12 +1,19 @@
 //! The `detach-bench` command: what can be asked, and who answers.
 
+mod block;
 mod choices;
+mod compare;
 mod doctor;
 mod duration;
+mod export;
+mod fraction;
 mod list;
 mod plot;
 mod progress;
+mod recorded;
 mod run;
+mod schema;
+mod submit;
 mod torture;
 
 use std::io::{self, Write};
@@ -19,6 +26,9 @@ use detach_harness::engine::Scenario;
 
 /// The exit code of a run that was told to stop, as shells have it.
 const INTERRUPTED: u8 = 130;
+
+/// The exit code of a comparison in which something has become too slow.
+const REGRESSED: u8 = 3;
 
 /// Where runs go unless told otherwise.
 const LOCAL_RUNS: &str = "results/local";
@@ -43,27 +53,48 @@ Examples:
       detach-bench list
   See what would disturb a measurement here:
       detach-bench doctor
-  Measure everything for two minutes, draw the figures:
-      detach-bench run --time 2m
+  Measure everything, draw the figures:
+      detach-bench run
   Compare two strategies with one and two workers:
       detach-bench run --strategies turnstile,refcount --threads 1,2
   Draw the figures of the newest run again:
       detach-bench plot latest
+  Find out whether a change made anything slower:
+      detach-bench compare results/local/before latest --threshold 5%
+  Take the figures elsewhere:
+      detach-bench export latest --format csv
+  Pack a run for the repository, without what is private:
+      detach-bench submit latest
 
-Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.";
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 regressed (compare), 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show the strategies, what each can do, and whether it runs here
     List(ListArgs),
     /// Show what this machine offers and what will disturb measurements
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Measure, record, and draw
     #[command(after_long_help = RUN_EXAMPLES)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Draw the figures of a recorded run and print its table
     #[command(after_long_help = PLOT_EXAMPLES)]
     Plot(PlotArgs),
+    /// Hold recorded runs against each other
+    #[command(after_long_help = compare::EXAMPLES)]
+    Compare(compare::CompareArgs),
+    /// Write the summary of a recorded run for other programs
+    #[command(after_long_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
+    /// Pack a recorded run for the repository, without what is private
+    #[command(after_long_help = submit::EXAMPLES)]
+    Submit(submit::SubmitArgs),
+    /// Print the JSON Schema of the records
+    #[command(after_long_help = schema::EXAMPLES)]
+    Schema(schema::SchemaArgs),
+    /// Carry out one order of a run, from standard input; `run` starts this
+    #[command(hide = true)]
+    Block,
     /// Try hard to make strategies fail: races, delays, reclaim under holders' hands
     #[command(after_long_help = torture::EXAMPLES)]
     Torture(torture::TortureArgs),
@@ -82,13 +113,18 @@ struct ListArgs {
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  detach-bench run --time 2m
+  detach-bench run
   detach-bench run --strategies turnstile,refcount --scenarios fast_path --threads 1,2,4
+  detach-bench run --scenarios detach --time 10m --precision 2%
   detach-bench run --cpus 0-3,8 --seed 42 --out /srv/measurements
+  detach-bench run --strategies refcount --twins refcount --scenarios fast_path
+  detach-bench run --resume latest
+  detach-bench run --dry-run
   detach-bench run --smoke
 
 Measurements are written as they are made. Ctrl-C ends the run after the present
-round and leaves a valid, smaller one; a second Ctrl-C ends it at once.";
+round and leaves a valid, smaller one, which --resume goes on with; a second
+Ctrl-C ends it at once.";
 
 #[derive(Debug, Args)]
 struct RunArgs {
@@ -96,22 +132,17 @@ struct RunArgs {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choices::strategies())]
     strategies: Vec<String>,
 
+    /// Strategies to measure a second time as `<name>-twin`, to see what this machine can tell
+    /// apart: a strategy and its twin should not differ
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choices::strategies())]
+    twins: Vec<String>,
+
     /// Scenarios to measure, separated by commas [default: all]
-    ///
-    /// - fast_path: acquire plus release, all workers on one device
-    /// - fast_path_private: the same with a device for each worker
-    /// - detach: how long a detach takes while workers keep entering
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        value_parser = choices::scenarios(),
-        verbatim_doc_comment
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choices::scenarios())]
     scenarios: Vec<Scenario>,
 
-    /// Numbers of workers, separated by commas [default: 1, 2, 4, ... up to all CPUs, then twice
-    /// as many as CPUs; a detach also without any]
+    /// Numbers of workers, separated by commas [default: those of each scenario, up to twice as
+    /// many as CPUs, or four times where holders are to be preempted]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = choices::threads)]
     threads: Vec<usize>,
 
@@ -122,11 +153,22 @@ struct RunArgs {
     #[arg(long, value_name = "LIST")]
     cpus: Option<String>,
 
-    /// Time for the whole run, such as 500ms, 30s or 2m
+    /// Time for the whole run, such as 500ms, 30s or 2m [default: half a second for each case,
+    /// but at most four minutes, or more where there are many CPUs]
     ///
     /// Every case is measured once however short the time is.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::parse)]
-    time: Duration,
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    time: Option<Duration>,
+
+    /// End before the time is up when the 95% interval of every median is at most this wide, such
+    /// as 2%, relative to the median
+    #[arg(long, value_name = "WIDTH", value_parser = fraction::parse)]
+    precision: Option<f64>,
+
+    /// Let no ordinary thread take a CPU away from a round that has a CPU for each of its threads
+    /// (SCHED_FIFO), where that is permitted
+    #[arg(long)]
+    fifo: bool,
 
     /// Seed of the order in which strategies are measured [default: a new one; it is recorded]
     #[arg(long)]
@@ -137,8 +179,26 @@ struct RunArgs {
     out: PathBuf,
 
     /// Measure everything for a moment only, to see whether it works; the figures mean nothing
-    #[arg(long, conflicts_with = "time")]
+    #[arg(long, conflicts_with_all = ["time", "precision"])]
     smoke: bool,
+
+    /// Go on with a run that was interrupted, as it was begun: its folder, or `latest`. Only
+    /// --time may be given, too, for the run as a whole
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with_all = ["strategies", "twins", "scenarios", "threads", "cpus", "precision",
+                              "fifo", "seed", "out", "smoke", "dry_run"]
+    )]
+    resume: Option<PathBuf>,
+
+    /// Show what would be measured and how long it would take, and measure nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Plan for another machine, whose /sys has been copied to this folder
+    #[arg(long, value_name = "DIR", requires = "dry_run")]
+    sysfs: Option<PathBuf>,
 }
 
 const PLOT_EXAMPLES: &str = "\
@@ -162,9 +222,14 @@ impl Cli {
     pub(crate) fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::List(arguments) => list::execute(&arguments),
-            Command::Doctor => doctor::execute(),
-            Command::Run(arguments) => run::execute(arguments),
+            Command::Doctor(arguments) => doctor::execute(&arguments),
+            Command::Run(arguments) => run::execute(*arguments),
+            Command::Block => block::execute(),
             Command::Plot(arguments) => plot::execute(&arguments),
+            Command::Compare(arguments) => compare::execute(&arguments),
+            Command::Export(arguments) => export::execute(&arguments),
+            Command::Submit(arguments) => submit::execute(&arguments),
+            Command::Schema(arguments) => schema::execute(&arguments),
             Command::Torture(arguments) => torture::execute(&arguments),
         }
     }
@@ -196,7 +261,7 @@ mod tests {
 
     fn run_args(line: &str) -> RunArgs {
         match parse(line).unwrap().command {
-            Command::Run(arguments) => arguments,
+            Command::Run(arguments) => *arguments,
             other => panic!("{other:?}"),
         }
     }
@@ -215,7 +280,7 @@ mod tests {
         assert_eq!(arguments.strategies, ["refcount", "turnstile"]);
         assert_eq!(arguments.scenarios, [Scenario::Detach, Scenario::FastPath]);
         assert_eq!(arguments.threads, [1, 2]);
-        assert_eq!(arguments.time, Duration::from_secs(120));
+        assert_eq!(arguments.time, Some(Duration::from_secs(120)));
         assert_eq!(arguments.seed, Some(9));
         assert_eq!(arguments.cpus.as_deref(), Some("0-1"));
         assert_eq!(arguments.out, PathBuf::from(LOCAL_RUNS));

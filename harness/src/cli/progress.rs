@@ -48,7 +48,8 @@ impl Display {
         match self {
             Display::Bar(bar) => {
                 bar.set_position((progress.done * STEPS as f64) as u64);
-                bar.set_message(format!("block {}: {case}", progress.block + 1));
+                let left = progress.left().map(duration::show).unwrap_or_default();
+                bar.set_message(format!("{left} left, block {}: {case}", progress.block + 1));
             }
             Display::Lines { due } => {
                 if progress.elapsed >= *due {
@@ -76,8 +77,12 @@ impl Display {
 }
 
 fn line(case: &Case, progress: &Progress) -> String {
+    let left = match progress.left() {
+        Some(left) => format!(", about {} left", duration::show(left)),
+        None => String::new(),
+    };
     format!(
-        "{:.0}% done after {}: block {}, {case}",
+        "{:.0}% done after {}{left}: block {}, {case}",
         progress.done * 100.0,
         duration::show(progress.elapsed),
         progress.block + 1,
@@ -92,11 +97,7 @@ mod tests {
 
     #[test]
     fn a_line_says_where_the_run_is() {
-        let case = Case {
-            strategy: "turnstile",
-            scenario: Scenario::Detach,
-            threads: 2,
-        };
+        let case = Case::new("turnstile", Scenario::Detach, 2);
         let progress = Progress {
             block: 1,
             elapsed: Duration::from_secs(12),
@@ -104,7 +105,7 @@ mod tests {
         };
         assert_eq!(
             line(&case, &progress),
-            "20% done after 12 s: block 2, detach/turnstile/2"
+            "20% done after 12 s, about 48 s left: block 2, detach/turnstile/2"
         );
     }
 }

@@ -50,6 +50,12 @@ fn impossible_numbers_are_refused() {
     refused(&["run", "--time", "0s"], &["needs some time"]);
     refused(&["run", "--time", "30"], &["write 30s"]);
     refused(&["run", "--seed", "one"], &["--seed"]);
+    refused(&["run", "--precision", "2"], &["write 2%"]);
+    refused(
+        &["run", "--resume", "latest", "--threads", "1"],
+        &["--resume", "--threads"],
+    );
+    refused(&["run", "--sysfs", "."], &["--dry-run"]);
 }
 
 #[test]
@@ -126,7 +132,7 @@ fn a_newer_schema_is_refused_by_its_number() {
     let run = small_run(folder.path());
     let file = run.join("run.json");
     let text = fs::read_to_string(&file).unwrap();
-    let newer = text.replace("\"schema\": 1,", "\"schema\": 99,");
+    let newer = text.replace("\"schema\": 2,", "\"schema\": 99,");
     assert_ne!(text, newer);
     fs::write(&file, newer).unwrap();
     fails(

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use detach_harness::engine::Scenario;
 use detach_results::record::Outcome;
 use serde_json::Value;
 
@@ -42,6 +43,8 @@ fn only_the_lame_one_stays_behind(
         "--smoke",
         "--threads",
         "1",
+        "--scenarios",
+        "fast_path,detach,many_devices",
         "--strategies",
         &strategies,
     ];
@@ -90,8 +93,13 @@ fn without_membarrier() {
     };
     only_the_lame_one_stays_behind(command, "turnstile-slots", "turnstile-fenced", "membarrier");
     let folder = tempfile::tempdir().unwrap();
-    let text = stdout(&command(folder.path(), &["doctor"]).output().unwrap());
+    let arguments = ["doctor", "--calibrate"];
+    let text = stdout(&command(folder.path(), &arguments).output().unwrap());
     assert!(text.contains("[no-membarrier]"), "{text}");
+    // What can be measured without it is.
+    assert!(text.contains("a locked increment"), "{text}");
+    let fence = text.lines().find(|line| line.contains("others idle"));
+    assert!(fence.unwrap().contains("not to be had here"), "{text}");
 }
 
 /// Makes every `membarrier` of this process fail with EPERM, as the sandboxes
@@ -168,7 +176,8 @@ fn with_one_cpu_only() {
     assert_eq!(recorded.run.machine.allowed_cpus, [cpu]);
     assert!(recorded.run.warnings.iter().any(|w| w.kind == "few-cpus"));
     for measurement in &recorded.measurements {
-        let threads = measurement.threads + usize::from(measurement.scenario == "detach");
+        let scenario: Scenario = measurement.scenario.parse().unwrap();
+        let threads = measurement.threads + usize::from(scenario.has_detacher());
         assert_eq!(
             measurement.workload.oversubscribed,
             threads > 1,

@@ -6,7 +6,7 @@ use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{detach_bench, newest, stderr, succeeds};
+use super::{detach_bench, fails, newest, stderr, succeeds};
 
 /// Long enough for a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +52,51 @@ fn ctrl_c_leaves_a_valid_smaller_run() {
         stderr(&plotted)
     );
     assert!(recorded.dir.join("plots/index.html").exists());
+
+    // It goes on where it left off, and ends when it has had its time.
+    let arguments = ["run", "--resume", "latest", "--time", "1s"];
+    succeeds(folder.path(), &arguments);
+    let resumed = newest(folder.path());
+    assert!(resumed.run.complete);
+    assert_eq!(resumed.dir, recorded.dir);
+    let before = recorded.measurements.len();
+    assert_eq!(resumed.measurements[..before], recorded.measurements);
+    let last = recorded.measurements.iter().map(|m| m.block).max();
+    let new = resumed.measurements[before..].iter().map(|m| m.block).min();
+    assert_eq!(new, last.map(|block| block + 1));
+    // Once is enough.
+    let words = ["is complete"];
+    fails(folder.path(), &["run", "--resume", "latest"], 1, &words);
+}
+
+/// The campaign is killed: what it has heard of is in its file, and the process
+/// that measured for it does not outlive it by more than a round.
+#[test]
+fn a_killed_campaign_leaves_a_run_that_can_be_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "run",
+        "--time",
+        "1h",
+        "--strategies",
+        "refcount",
+        "--scenarios",
+        "detach",
+        "--threads",
+        "1",
+    ];
+    let mut child = detach_bench(folder.path(), &arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for_a_measurement(folder.path(), &mut child);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let run = measurements(&folder.path().join("results/local")).unwrap();
+    let run = run.parent().unwrap().display().to_string();
+    succeeds(folder.path(), &["run", "--resume", &run, "--time", "1s"]);
+    assert!(newest(folder.path()).run.complete);
 }
 
 /// Waits until the run has written a whole line.

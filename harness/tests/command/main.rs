@@ -6,6 +6,7 @@ mod bad_input;
 mod crippled;
 #[cfg(unix)]
 mod interrupted;
+mod records;
 mod run;
 mod show;
 

@@ -49,10 +49,23 @@ fn the_doctor_tells_what_there_is() {
 }
 
 #[test]
+fn the_doctor_measures_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = stdout(&succeeds(folder.path(), &["doctor"]));
+    assert!(!text.contains("a locked increment"), "{text}");
+    let text = stdout(&succeeds(folder.path(), &["doctor", "--calibrate"]));
+    for words in ["a clock reading", "a locked increment", "a heavy fence"] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+}
+
+#[test]
 fn help_has_examples() {
     let folder = tempfile::tempdir().unwrap();
-    for arguments in [&["--help"][..], &["run", "--help"], &["plot", "--help"]] {
-        let text = stdout(&succeeds(folder.path(), arguments));
+    let commands = ["run", "plot", "compare", "export", "submit", "schema"];
+    let commands = commands.map(|command| vec![command, "--help"]);
+    for arguments in commands.into_iter().chain([vec!["--help"]]) {
+        let text = stdout(&succeeds(folder.path(), &arguments));
         assert!(text.contains("Examples:"), "{text}");
         assert!(text.contains("detach-bench"), "{text}");
     }
