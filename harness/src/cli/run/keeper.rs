@@ -3,7 +3,7 @@
 use detach_harness::campaign::{Lack, Observer, Progress};
 use detach_harness::engine::Case;
 use detach_results::record::{Measurement, Warning};
-use detach_results::{Calibration, Disturbance, Probe, Recorder, StoreError};
+use detach_results::{Calibration, Probe, Recorder, StoreError};
 
 use super::super::progress::Display;
 use super::warnings::not_measured;
@@ -14,20 +14,17 @@ pub(super) struct Keeper {
     display: Display,
     /// Probes that are not in the record yet.
     probes: Vec<Probe>,
-    pub(super) disturbance: Disturbance,
     /// What cannot be in the record, for the record's warnings.
     pub(super) lost: Vec<Warning>,
 }
 
 impl Keeper {
-    /// A keeper that writes to `recorder`, in which so much has been disturbed
-    /// before.
-    pub(super) fn new(recorder: Recorder, disturbance: Disturbance) -> Self {
+    /// A keeper that writes to `recorder`.
+    pub(super) fn new(recorder: Recorder) -> Self {
         Keeper {
             recorder,
             display: Display::new(),
             probes: Vec::new(),
-            disturbance,
             lost: Vec::new(),
         }
     }
@@ -46,10 +43,6 @@ impl Observer for Keeper {
     }
 
     fn measured(&mut self, measurement: &Measurement) -> Result<(), StoreError> {
-        if let Some(noise) = measurement.noise() {
-            self.disturbance.samples += noise.samples;
-            self.disturbance.disturbed += noise.disturbed_samples;
-        }
         match self.recorder.append(measurement) {
             // One figure that cannot be true says nothing against the others.
             Err(error @ StoreError::Implausible { .. }) => {
@@ -67,8 +60,6 @@ impl Observer for Keeper {
     }
 
     fn probed(&mut self, probe: Probe) -> Result<(), StoreError> {
-        self.disturbance.probes += 1;
-        self.disturbance.disturbed_probes += usize::from(probe.disturbed);
         self.probes.push(probe);
         Ok(())
     }

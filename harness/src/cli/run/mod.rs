@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 use detach_harness::campaign::{self, Before, Failure, Interrupt, Plan, Processes, Report};
 use detach_harness::machine;
 use detach_results::record::{Run, SCHEMA_VERSION};
-use detach_results::{Disturbance, Recorder, ensure_writable, point_latest, utc_now};
+use detach_results::{Recorded, Recorder, ensure_writable, point_latest, utc_now};
 use detach_strategies::platform::topology::{Topology, format_cpu_list};
 
 use super::choices::Choice;
@@ -56,13 +56,7 @@ pub(super) fn execute(arguments: RunArgs) -> anyhow::Result<ExitCode> {
     }
     let recorder = Recorder::create(out, run)?;
     show::announce(&plan, recorder.dir());
-    measure(
-        &plan,
-        Before::default(),
-        Disturbance::default(),
-        recorder,
-        out,
-    )
+    measure(&plan, Before::default(), recorder, out)
 }
 
 fn plan(arguments: &RunArgs, choice: &Choice, seed: u64) -> Plan {
@@ -83,12 +77,11 @@ fn plan(arguments: &RunArgs, choice: &Choice, seed: u64) -> Plan {
 fn measure(
     plan: &Plan,
     before: Before,
-    disturbance: Disturbance,
     recorder: Recorder,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
     stop_on_ctrl_c()?;
-    let mut keeper = Keeper::new(recorder, disturbance);
+    let mut keeper = Keeper::new(recorder);
     let program = env::current_exe().context("cannot find this program to start it again")?;
     let mut bench = Processes::new(program, &["block"], &INTERRUPT);
     let result = campaign::run(plan, before, &mut bench, &mut keeper);
@@ -173,10 +166,7 @@ fn as_option(time: Duration) -> String {
 
 fn conclude(out: &Path, keeper: Keeper, report: &Report) -> anyhow::Result<ExitCode> {
     let Keeper {
-        recorder,
-        mut lost,
-        disturbance,
-        ..
+        recorder, mut lost, ..
     } = keeper;
     let mut failures = Vec::new();
     for Failure { case, reason } in &report.failures {
@@ -186,8 +176,9 @@ fn conclude(out: &Path, keeper: Keeper, report: &Report) -> anyhow::Result<ExitC
     }
     let failed = report.failures.len() + lost.iter().filter(|w| w.kind == NOT_MEASURED).count();
     lost.extend(failures);
-    lost.extend(warnings::disturbed(&disturbance));
-    lost.extend(warnings::moved(&recorder.run().probes));
+    let recorded = Recorded::read(recorder.dir())?;
+    lost.extend(warnings::disturbed(&recorded.disturbance()));
+    lost.extend(warnings::moved(&recorded.run.probes));
     if let Some(reason) = &report.broken {
         eprintln!("error: {reason}");
     }

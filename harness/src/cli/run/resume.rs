@@ -33,7 +33,6 @@ pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitC
     same_machine_and_build(&recorded.run)?;
     let plan = plan(&arguments, &choice, recorded.run.seed);
 
-    let disturbance = recorded.disturbance();
     let blocks = recorded.measurements.iter().map(|m| m.block + 1).max();
     let at_ms = recorded.run.probes.iter().map(|probe| probe.at_ms).max();
     let before = Before {
@@ -50,7 +49,7 @@ pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitC
         duration::show(before.elapsed)
     );
     show::announce(&plan, recorder.dir());
-    measure(&plan, before, disturbance, recorder, root)
+    measure(&plan, before, recorder, root)
 }
 
 /// The arguments that a run was begun with, as its record repeats them.
