@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use detach_strategies::platform::topology;
 use detach_strategies::{
     DetachError, Detached, DeviceRef, Properties, Refcount, Unsupported, WaitsFor,
 };
@@ -10,8 +11,8 @@ use detach_strategies::{
 use super::detach::{self, Manners};
 #[cfg(unix)]
 use super::file::{OpenFile, Reading};
-use super::stay::{Busy, Touch};
-use super::{bulk, bystander, disturbance, fast_path, late_arrivals};
+use super::stay::{Busy, Long, Touch};
+use super::{bulk, bystander, churn, disturbance, fast_path, late_arrivals, latency, many_devices};
 use crate::engine::Seen;
 use crate::engine::fleet::Fleet;
 use crate::engine::round::RoundError;
@@ -33,6 +34,8 @@ const PANICS: u8 = 4;
 const EARLY: u8 = 5;
 /// Lets people in when it is detached.
 const UNDEAD: u8 = 6;
+/// Refuses one entry in four, and lets people in the next time.
+const REVOLVING: u8 = 8;
 /// Claims that it waits for the holders of every device, and does not.
 const BOASTS: u8 = 7;
 
@@ -43,6 +46,9 @@ struct Faulty<const FAULT: u8, S: Payload = Softc> {
 
 /// Registrations of [`FULL`] so far. One test only uses it.
 static REGISTERED: AtomicUsize = AtomicUsize::new(0);
+
+/// Entries into [`REVOLVING`] so far. One test only uses it.
+static ENTRIES: AtomicUsize = AtomicUsize::new(0);
 
 impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
     type Softc = S;
@@ -80,6 +86,10 @@ impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
         &'g self,
         registration: &'g Self::Registration,
     ) -> Result<Self::Guard<'g>, Detached> {
+        // Ordering: Relaxed; only the count matters.
+        if FAULT == REVOLVING && ENTRIES.fetch_add(1, Ordering::Relaxed) % 4 == 3 {
+            return Err(Detached);
+        }
         self.device.acquire(registration)
     }
 
@@ -257,4 +267,55 @@ fn a_stranger_that_cannot_be_detached_ends_the_round() {
         .err()
         .unwrap();
     assert!(matches!(error, RoundError::StillHeld), "{error}");
+}
+
+/// Every scenario that times visits notices a device that lets nobody in.
+#[test]
+fn a_device_that_refuses_entry_ends_a_round_of_any_kind() {
+    type Gone = Faulty<GONE>;
+    let (two, beside) = (fleet(2, false), fleet(1, true));
+    for (name, round) in [
+        ("hold", fast_path::hold::<Gone>(&two, 10, 100)),
+        ("latency", latency::measure::<Gone>(&two, 10)),
+        (
+            "many_devices",
+            many_devices::measure::<Gone>(&two, 10, 5, false),
+        ),
+        ("churn", churn::measure::<Gone>(&two, 3)),
+        ("disturbance", disturbance::measure::<Gone>(&beside, 10, 0)),
+    ] {
+        let error = round.err().unwrap();
+        assert!(matches!(error, RoundError::Refused), "{name}: {error}");
+    }
+}
+
+/// However holders spend their time, they notice that they were overtaken.
+#[test]
+fn a_holder_that_is_overtaken_notices_it_asleep_or_elsewhere() {
+    let fleet = fleet(1, true);
+    let mut stays = vec![
+        Long::Busy(Busy::new(10_000)),
+        Long::Asleep(Duration::from_micros(100)),
+    ];
+    // Where threads can be moved.
+    stays.extend(topology::allowed_cpus().map(Long::Moving));
+    for stay in stays {
+        let manners = Manners::polite(stay);
+        let round = detach::measure::<Faulty<EARLY>, _>(&fleet, 1_000, &manners);
+        let error = round.err().unwrap();
+        assert!(matches!(error, RoundError::Overtaken), "{error}");
+    }
+}
+
+/// Whoever knocks on a device that is gone must not be let in. This one turns
+/// its holders away at first, so that they begin to knock.
+#[test]
+fn a_door_that_opens_again_ends_the_round() {
+    let manners = Manners {
+        stay: Touch,
+        knock: true,
+    };
+    let round = detach::measure::<Faulty<REVOLVING>, _>(&fleet(1, true), 1_000, &manners);
+    let error = round.err().unwrap();
+    assert!(matches!(error, RoundError::Admitted), "{error}");
 }
