@@ -14,23 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn ctrl_c_leaves_a_valid_smaller_run() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [
-        "run",
-        "--time",
-        "1h",
-        "--strategies",
-        "refcount,rwlock",
-        "--scenarios",
-        "fast_path",
-        "--threads",
-        "1",
-    ];
-    let mut child = detach_bench(folder.path(), &arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    wait_for_a_measurement(folder.path(), &mut child);
+    let child = long_run(folder.path(), "refcount,rwlock", "fast_path");
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     // SAFETY: the process is a child that was not waited for, so the number is
     // still its own.
@@ -69,34 +53,39 @@ fn ctrl_c_leaves_a_valid_smaller_run() {
     fails(folder.path(), &["run", "--resume", "latest"], 1, &words);
 }
 
-/// The campaign is killed: what it has heard of is in its file, and the process
-/// that measured for it does not outlive it by more than a round.
+/// The campaign is killed: what it has heard of is in its file.
 #[test]
 fn a_killed_campaign_leaves_a_run_that_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = [
-        "run",
-        "--time",
-        "1h",
-        "--strategies",
-        "refcount",
-        "--scenarios",
-        "detach",
-        "--threads",
-        "1",
-    ];
-    let mut child = detach_bench(folder.path(), &arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for_a_measurement(folder.path(), &mut child);
+    let mut child = long_run(folder.path(), "refcount", "detach");
     child.kill().unwrap();
     child.wait().unwrap();
     let run = measurements(&folder.path().join("results/local")).unwrap();
     let run = run.parent().unwrap().display().to_string();
     succeeds(folder.path(), &["run", "--resume", &run, "--time", "1s"]);
     assert!(newest(folder.path()).run.complete);
+}
+
+/// Starts a run that nobody has the time for, and waits for its first figures.
+fn long_run(folder: &Path, strategies: &str, scenario: &str) -> Child {
+    let arguments = [
+        "run",
+        "--time",
+        "1h",
+        "--strategies",
+        strategies,
+        "--scenarios",
+        scenario,
+        "--threads",
+        "1",
+    ];
+    let mut child = detach_bench(folder, &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_a_measurement(folder, &mut child);
+    child
 }
 
 /// Waits until the run has written a whole line.
