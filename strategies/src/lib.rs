@@ -99,6 +99,11 @@
 //!   4096 registered threads; the others have no such limit. Records of threads
 //!   that ended are used again and never given back.
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod contract;
 #[cfg(feature = "controls")]
 pub mod controls;
