@@ -86,7 +86,7 @@ fn private_matters_are_taken_out() {
     let names: Vec<_> = submission.run.options.keys().map(String::as_str).collect();
     assert_eq!(names, ["arguments", "blocks", "note", "threads"]);
     assert_eq!(submission.run.options["note"], "(removed)'s machine");
-    assert_eq!(submission.run.build.flags, "-L ~/lib -C target-cpu=native");
+    assert_eq!(submission.run.build.flags, "-L <path> -C target-cpu=native");
     let warning = &submission.run.warnings[1];
     assert_eq!(warning.message, "(removed) has 2 CPUs");
     assert_eq!(warning.hint, "ask (removed)");

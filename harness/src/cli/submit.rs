@@ -77,9 +77,16 @@ fn private() -> Private {
     let host = gethostname::gethostname().to_string_lossy().into_owned();
     let mut names = vec![host];
     names.extend(
-        ["USER", "LOGNAME", "USERNAME"]
-            .into_iter()
-            .flat_map(env::var),
+        [
+            "USER",
+            "LOGNAME",
+            "USERNAME",
+            // Who became root in order to measure.
+            "SUDO_USER",
+            "DOAS_USER",
+        ]
+        .into_iter()
+        .flat_map(env::var),
     );
     Private::new(home.as_deref(), names.iter().map(String::as_str))
 }

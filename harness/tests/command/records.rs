@@ -257,7 +257,7 @@ fn a_submission_holds_nothing_private() {
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
     let recorded = Recorded::read(&dir).unwrap();
     assert_eq!(recorded.problems, []);
-    assert_eq!(recorded.run.build.flags, "-L~/lib");
+    assert_eq!(recorded.run.build.flags, "-L<path>");
     assert!(!recorded.run.options.contains_key("out"));
     let text = fs::read_to_string(dir.join("run.json")).unwrap();
     assert!(!text.to_lowercase().contains("alice"), "{text}");

@@ -229,6 +229,11 @@ impl Submission {
             }
             keep
         });
+        let flags = without_paths(&run.build.flags);
+        if flags != run.build.flags {
+            removed.push(format!("paths in the compiler flags, now: {flags}"));
+            run.build.flags = flags;
+        }
         let mut replace = |text: &mut String, what: &str| {
             if let Some(changed) = private.removed_from(text) {
                 removed.push(format!("names in {what}, now: {changed}"));
@@ -308,6 +313,16 @@ fn holds_path(value: &str) -> bool {
     })
 }
 
+/// Compiler flags with every path cut off where it begins, which may be in the
+/// middle of a word.
+fn without_paths(flags: &str) -> String {
+    let words = flags.split_whitespace().map(|word| {
+        let begin = word.find(['/', '\\', '~']);
+        begin.map_or_else(|| word.to_owned(), |at| format!("{}<path>", &word[..at]))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Fields with something private in their text, or in their name.
 fn find(value: &Value, place: &str, private: &Private, fields: &mut Vec<String>) {
     match value {
@@ -358,6 +373,22 @@ mod tests {
             "true",
         ] {
             assert!(!holds_path(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn flags_lose_their_paths_and_nothing_else() {
+        for (flags, public) in [
+            ("", ""),
+            ("-C target-cpu=native", "-C target-cpu=native"),
+            ("-L /opt/lib -L/opt/lib", "-L <path> -L<path>"),
+            (
+                "--remap-path-prefix=/home/a=src",
+                "--remap-path-prefix=<path>",
+            ),
+            ("-Clinker=C:\\bin\\ld -v", "-Clinker=C:<path> -v"),
+        ] {
+            assert_eq!(without_paths(flags), public);
         }
     }
 }
