@@ -18,7 +18,7 @@ Examples:
 
 The first run is the reference. A strategy in some setting is faster or slower
 where the 95% interval of the ratio of the medians excludes 1, and where there
-are processes enough to tell: four on both sides are. Blocks of `detach-bench
+are processes enough to tell: five on both sides are. Blocks of `detach-bench
 run` are processes; a run of `cargo bench` is one.
 
 Exit codes: 0 nothing regressed, 1 failure or refusal, 2 wrong usage, 3 some row is slower

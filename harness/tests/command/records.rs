@@ -146,9 +146,9 @@ fn comparisons_that_make_no_sense_are_told() {
     );
     fails(
         folder.path(),
-        &["compare", "one", "one", "--scenarios", "fastpath"],
+        &["compare", "one", "one", "--scenarios", "fastpath,detach"],
         1,
-        &["nothing to compare", "fast_path"],
+        &["nothing of fastpath", "fast_path"],
     );
     // What can be compared is, but the run is not what it was.
     let torn = folder.path().join("one/measurements.jsonl");

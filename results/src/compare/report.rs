@@ -133,7 +133,7 @@ impl Comparison {
         );
         if candidate.rows.iter().any(|row| row.too_few_processes) {
             text.push_str(
-                "* too few processes to tell anything apart at 95%; four on both sides are \
+                "* too few processes to tell anything apart at 95%; five on both sides are \
                  enough.\n",
             );
         }
