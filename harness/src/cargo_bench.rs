@@ -250,7 +250,10 @@ impl Session {
         // has been measured yet that could be lost.
         if self.mode != Mode::Rehearse && self.recorder.is_none() {
             ensure_writable(&self.root)?;
-            self.recorder = Some(Recorder::create(&self.root, self.describe())?);
+            let recorder = Recorder::create(&self.root, self.describe())?;
+            // At once: a run that is killed is the newest all the same.
+            point_latest(&self.root, recorder.dir())?;
+            self.recorder = Some(recorder);
         }
         let shortest = shortest(case, self.engine.workload(case).oversubscribed);
         let fewest = match self.mode {
@@ -308,9 +311,7 @@ impl Session {
         for measurement in lacking {
             recorder.append(&measurement)?;
         }
-        let dir = recorder.finish(Vec::new())?;
-        point_latest(&self.root, &dir)?;
-        Ok(Some(dir))
+        Ok(Some(recorder.finish(Vec::new())?))
     }
 
     /// Ends the run after an error; it stays incomplete and says why. Returns
@@ -328,7 +329,6 @@ impl Session {
             message: reason.to_string(),
             hint: String::from("the records before it are not affected"),
         }])?;
-        point_latest(&self.root, &dir)?;
         Ok(Some(dir))
     }
 

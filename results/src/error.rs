@@ -72,6 +72,19 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// The run was written in an older version of the schema, whose measurements
+    /// mean something else than those that would be added.
+    #[error(
+        "{} is of version {version} of the schema, which is read but no longer written; \
+         start a new run",
+        path.display()
+    )]
+    OtherVersion {
+        /// The folder.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
     /// `run.json` does not say what it should.
     #[error("{}, line {line}, column {column}: {what}", path.display())]
     Malformed {

@@ -100,42 +100,38 @@ impl Recorder {
         })
     }
 
-    /// Goes on with a run that was interrupted, where it left off; returns what
-    /// it holds, too. Warnings of the kinds in `outdated` are taken out of it:
-    /// whoever goes on will say them anew, of the whole run.
+    /// Goes on with a run that was interrupted, where it left off. Warnings of
+    /// the kinds in `outdated` are taken out of it: whoever goes on will say
+    /// them anew, of the whole run.
     ///
     /// # Errors
     ///
-    /// [`StoreError::AlreadyComplete`] when there is nothing to go on with;
-    /// otherwise as [`Recorded::read`], and [`StoreError::Write`] when the run
-    /// cannot be written to.
-    pub fn resume(dir: &Path, outdated: &[&str]) -> Result<(Recorder, Recorded), StoreError> {
-        let recorded = Recorded::read(dir)?;
+    /// [`StoreError::AlreadyComplete`] when there is nothing to go on with,
+    /// [`StoreError::OtherVersion`] when its measurements mean something else
+    /// than those that would be added to them;
+    /// [`StoreError::Write`] when the run cannot be written to.
+    pub fn resume(recorded: &Recorded, outdated: &[&str]) -> Result<Recorder, StoreError> {
         let dir = recorded.dir.clone();
         if recorded.run.complete {
             return Err(StoreError::AlreadyComplete { path: dir });
         }
+        if recorded.run.schema != SCHEMA_VERSION {
+            return Err(StoreError::OtherVersion {
+                path: dir,
+                version: recorded.run.schema,
+            });
+        }
         let path = dir.join(MEASUREMENTS_FILE);
-        let open = || -> io::Result<(File, bool)> {
-            let torn = fs::read(&path).is_ok_and(|text| text.last().is_some_and(|&b| b != b'\n'));
-            let file = OpenOptions::new().append(true).create(true).open(&path)?;
-            Ok((file, torn))
-        };
-        let (file, torn) = open().map_err(|cause| StoreError::Write {
+        let file = open_whole_lines(&path).map_err(|cause| StoreError::Write {
             path: path.clone(),
             cause,
         })?;
-        let mut lines = Lines::new(file);
-        lines.torn = torn;
-        let mut run = Run {
-            // What is written from here on is written as this build writes.
-            schema: SCHEMA_VERSION,
-            ..recorded.run.clone()
-        };
+        let lines = Lines::new(file);
+        let mut run = recorded.run.clone();
         // Whoever ends the run says them anew, of the whole of it.
         run.warnings
             .retain(|warning| !outdated.contains(&warning.kind.as_str()));
-        Ok((Recorder { dir, run, lines }, recorded))
+        Ok(Recorder { dir, run, lines })
     }
 
     /// Changes what is known of the run, and writes it down. To be called when
@@ -267,6 +263,20 @@ fn create_folder(root: &Path, run: &Run) -> Result<PathBuf, StoreError> {
             Err(cause) => return Err(StoreError::NotWritable { path: dir, cause }),
         }
     }
+}
+
+/// Opens a file of lines for more of them. The beginning of a line, which a full
+/// disk may have left at the end, is taken off: nobody was told that it had been
+/// written, and in the middle of the file no reader could explain it.
+fn open_whole_lines(path: &Path) -> io::Result<File> {
+    let text = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        result => result?,
+    };
+    let whole = text.iter().rposition(|&byte| byte == b'\n');
+    let file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.set_len(whole.map_or(0, |last| last as u64 + 1))?;
+    Ok(file)
 }
 
 /// Replaces `run.json` by a whole new one.

@@ -78,6 +78,42 @@ fn an_interrupted_run_stays_incomplete_with_its_warnings() {
     assert_eq!(found.measurements.len(), 1);
 }
 
+/// A full disk left half a line behind. It was reported then, and goes now.
+#[test]
+fn a_run_goes_on_after_its_last_whole_line() {
+    let root = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::create(root.path(), sample().run).unwrap();
+    let measurements = sample().measurements;
+    recorder.append(&measurements[0]).unwrap();
+    let dir = recorder.stop(vec![warning()]).unwrap();
+    let file = dir.join(MEASUREMENTS_FILE);
+    let whole = fs::read_to_string(&file).unwrap();
+    fs::write(&file, whole.clone() + &whole[..whole.len() / 2]).unwrap();
+
+    let recorded = Recorded::read(&dir).unwrap();
+    assert_eq!(recorded.problems.len(), 1);
+    let mut recorder = Recorder::resume(&recorded, &["few-cpus"]).unwrap();
+    recorder.append(&measurements[1]).unwrap();
+    let found = Recorded::read(&recorder.finish(vec![]).unwrap()).unwrap();
+    assert_eq!(found.problems, []);
+    assert_eq!(found.measurements, measurements[..2]);
+    let kinds: Vec<_> = found.run.warnings.iter().map(|w| w.kind.as_str()).collect();
+    assert_eq!(kinds, ["invented"]);
+
+    let error = Recorder::resume(&found, &[]).unwrap_err();
+    assert!(
+        matches!(error, StoreError::AlreadyComplete { .. }),
+        "{error:?}"
+    );
+    let mut old = recorded;
+    old.run.schema = 1;
+    let error = Recorder::resume(&old, &[]).unwrap_err();
+    assert!(
+        matches!(error, StoreError::OtherVersion { version: 1, .. }),
+        "{error:?}"
+    );
+}
+
 #[test]
 fn runs_of_the_same_second_get_folders_of_their_own() {
     let root = tempfile::tempdir().unwrap();

@@ -13,7 +13,8 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "not a duration such as 500ms, 30s or 2m".to_owned())?;
     match Duration::try_from(duration) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
+        // The record tells it in milliseconds.
+        Ok(duration) if duration.as_millis() > 0 => Ok(duration),
         _ => Err("a run needs some time".to_owned()),
     }
 }
@@ -55,6 +56,7 @@ mod tests {
             ("3 parsecs", "not a duration"),
             ("0s", "some time"),
             ("-3s", "some time"),
+            ("500us", "some time"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");

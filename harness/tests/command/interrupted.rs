@@ -1,10 +1,12 @@
 //! Ctrl-C: the run ends, and what was measured is a valid, smaller run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use detach_results::Recorded;
 
 use super::{detach_bench, fails, newest, stderr, succeeds};
 
@@ -53,17 +55,66 @@ fn ctrl_c_leaves_a_valid_smaller_run() {
     fails(folder.path(), &["run", "--resume", "latest"], 1, &words);
 }
 
-/// The campaign is killed: what it has heard of is in its file.
+/// The campaign is killed: what it has heard of is in its file, and nobody goes
+/// on measuring for it.
 #[test]
 fn a_killed_campaign_leaves_a_run_that_can_be_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = long_run(folder.path(), "refcount", "detach");
+    #[cfg(target_os = "linux")]
+    let measuring = children(child.id());
     child.kill().unwrap();
     child.wait().unwrap();
-    let run = measurements(&folder.path().join("results/local")).unwrap();
-    let run = run.parent().unwrap().display().to_string();
-    succeeds(folder.path(), &["run", "--resume", &run, "--time", "1s"]);
+    #[cfg(target_os = "linux")]
+    measuring.into_iter().for_each(wait_for_the_end_of);
+
+    let run_file = newest(folder.path()).dir.join("run.json");
+    let before = fs::read_to_string(&run_file).unwrap();
+    // By another build it is not gone on with, and not touched.
+    let rustc = newest(folder.path()).run.build.rustc;
+    let other = before.replace(&rustc, "rustc 1.0.0");
+    assert_ne!(other, before);
+    fs::write(&run_file, &other).unwrap();
+    let resume = ["run", "--resume", "latest", "--time", "1s"];
+    fails(folder.path(), &resume, 1, &["another compiler"]);
+    assert_eq!(fs::read_to_string(&run_file).unwrap(), other);
+
+    fs::write(&run_file, before).unwrap();
+    succeeds(folder.path(), &resume);
     assert!(newest(folder.path()).run.complete);
+}
+
+/// Processes that were started by process `parent` and have not ended.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let processes = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes
+        .filter(|&process| living(process) == Some(parent))
+        .collect()
+}
+
+/// The parent of a process that has not ended.
+#[cfg(target_os = "linux")]
+fn living(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name is in parentheses and may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.next()?.parse().ok())?
+}
+
+#[cfg(target_os = "linux")]
+fn wait_for_the_end_of(process: u32) {
+    let began = Instant::now();
+    while living(process).is_some() {
+        assert!(
+            began.elapsed() < PATIENCE,
+            "process {process} goes on measuring for nobody"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Starts a run that nobody has the time for, and waits for its first figures.
@@ -92,10 +143,8 @@ fn long_run(folder: &Path, strategies: &str, scenario: &str) -> Child {
 fn wait_for_a_measurement(folder: &Path, child: &mut Child) {
     let began = Instant::now();
     loop {
-        let lines = measurements(&folder.join("results/local"))
-            .and_then(|file| fs::read_to_string(file).ok())
-            .map_or(0, |text| text.matches('\n').count());
-        if lines > 0 {
+        let run = Recorded::read(&folder.join("results/local/latest"));
+        if run.is_ok_and(|run| !run.measurements.is_empty()) {
             return;
         }
         assert!(
@@ -108,19 +157,6 @@ fn wait_for_a_measurement(folder: &Path, child: &mut Child) {
         );
         thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// The only `measurements.jsonl` below the folder, as soon as there is one.
-fn measurements(folder: &Path) -> Option<PathBuf> {
-    let below = |folder: PathBuf| {
-        let entries = fs::read_dir(folder).ok()?;
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.is_dir())
-    };
-    let run = below(below(folder.to_owned())?)?;
-    Some(run.join("measurements.jsonl")).filter(|file| file.exists())
 }
 
 fn finish(mut child: Child) -> Output {

@@ -6,7 +6,7 @@ use detach_results::record::{Measurement, Warning};
 use detach_results::{Calibration, Probe, Recorder, StoreError};
 
 use super::super::progress::Display;
-use super::warnings::not_measured;
+use super::warnings::{NO_CALIBRATION, NO_FIFO, not_measured};
 
 /// Stores each measurement the moment it is made, and shows how far the run is.
 pub(super) struct Keeper {
@@ -72,7 +72,7 @@ impl Observer for Keeper {
     fn lacks(&mut self, what: Lack, reason: &str) {
         let (kind, what, hint) = match what {
             Lack::Calibration => (
-                "no-calibration",
+                NO_CALIBRATION,
                 "the machine was not calibrated",
                 "figures of this run cannot be held against those of others",
             ),
@@ -82,7 +82,7 @@ impl Observer for Keeper {
                 "the bytes per device are missing for that strategy",
             ),
             Lack::Fifo => (
-                "no-fifo",
+                NO_FIFO,
                 "SCHED_FIFO was refused",
                 "it takes a privilege (CAP_SYS_NICE); the rounds were measured without",
             ),

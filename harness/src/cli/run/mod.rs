@@ -81,13 +81,15 @@ fn measure(
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
     stop_on_ctrl_c()?;
+    // At once: a run that is killed is the newest all the same.
+    point_latest(out, recorder.dir())?;
     let mut keeper = Keeper::new(recorder);
     let program = env::current_exe().context("cannot find this program to start it again")?;
     let mut bench = Processes::new(program, &["block"], &INTERRUPT);
     let result = campaign::run(plan, before, &mut bench, &mut keeper);
     keeper.end();
     match result {
-        Ok(report) => conclude(out, keeper, &report),
+        Ok(report) => conclude(keeper, &report),
         Err(error) => {
             let dir = keeper.recorder.dir().display().to_string();
             Err(anyhow::Error::new(error)
@@ -154,7 +156,9 @@ fn options(arguments: &RunArgs, choice: &Choice) -> BTreeMap<String, String> {
     set("smoke", flag(arguments.smoke));
     set("fifo", flag(arguments.fifo));
     set("time", arguments.time.map(as_option).unwrap_or_default());
-    let precision = arguments.precision.map(|width| width.to_string());
+    let precision = arguments
+        .precision
+        .map(|width| format!("{}%", width * 100.0));
     set("precision", precision.unwrap_or_default());
     options
 }
@@ -164,7 +168,7 @@ fn as_option(time: Duration) -> String {
     format!("{}ms", time.as_millis())
 }
 
-fn conclude(out: &Path, keeper: Keeper, report: &Report) -> anyhow::Result<ExitCode> {
+fn conclude(keeper: Keeper, report: &Report) -> anyhow::Result<ExitCode> {
     let Keeper {
         recorder, mut lost, ..
     } = keeper;
@@ -193,8 +197,6 @@ fn conclude(out: &Path, keeper: Keeper, report: &Report) -> anyhow::Result<ExitC
     } else {
         recorder.stop(lost)?
     };
-    point_latest(out, &dir)?;
-
     if report.interrupted {
         eprintln!(
             "interrupted after {} measurements; they are in {}",

@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use detach_harness::campaign::Before;
 use detach_harness::machine;
-use detach_results::Recorder;
 use detach_results::record::Run;
+use detach_results::{Recorded, Recorder};
 use detach_strategies::platform::topology::Topology;
 
 use super::super::choices::Choice;
@@ -18,19 +18,24 @@ use super::{SCHEDULER, as_option, measure, plan, show, warnings};
 
 /// Goes on with an interrupted run, by the options that it was begun with.
 pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitCode> {
-    let (mut recorder, recorded) = Recorder::resume(run, &warnings::ANEW)?;
+    let recorded = Recorded::read(run)?;
     for problem in &recorded.problems {
         eprintln!("warning: {problem}");
     }
     let mut arguments = arguments_of(&recorded.run)?;
+    if time.is_some() && arguments.smoke {
+        bail!("a smoke run measures everything twice and has no time to be given");
+    }
+    arguments.time = time.or(arguments.time);
+    let choice = Choice::new(&arguments, &Topology::detect())?;
+    same_machine_and_build(&recorded.run)?;
+    // Nothing is written before all of that is settled.
+    let mut recorder = Recorder::resume(&recorded, &warnings::ANEW)?;
     if let Some(time) = time {
-        arguments.time = Some(time);
         recorder.update(|run| {
             run.options.insert("time".to_owned(), as_option(time));
         })?;
     }
-    let choice = Choice::new(&arguments, &Topology::detect())?;
-    same_machine_and_build(&recorded.run)?;
     let plan = plan(&arguments, &choice, recorded.run.seed);
 
     let blocks = recorded.measurements.iter().map(|m| m.block + 1).max();
@@ -87,6 +92,17 @@ fn same_machine_and_build(run: &Run) -> anyhow::Result<()> {
                  and its halves could not be compared; start a new run"
             );
         }
+    }
+    if run.build.crates != build.crates {
+        bail!("the run was begun with other versions of its dependencies; start a new run");
+    }
+    // Of uncommitted changes nobody knows whether they are the same.
+    if run.build.dirty == Some(false) && build.dirty != Some(false) {
+        bail!(
+            "the run was begun with the source of {} unchanged, and this build may have changes; \
+             start a new run",
+            build.revision
+        );
     }
     Ok(())
 }

@@ -3,8 +3,17 @@
 use detach_results::record::Warning;
 use detach_results::{Disturbance, Probe};
 
-/// Kinds of warnings that are about the whole of a run.
-pub(super) const ANEW: [&str; 3] = [MOSTLY_DISTURBED, DISTURBED, MOVED];
+/// Kinds of warnings that whoever goes on with a run will find out anew.
+pub(super) const ANEW: [&str; 6] = [
+    MOSTLY_DISTURBED,
+    DISTURBED,
+    MOVED,
+    NOT_MEASURED,
+    NO_CALIBRATION,
+    NO_FIFO,
+];
+pub(super) const NO_CALIBRATION: &str = "no-calibration";
+pub(super) const NO_FIFO: &str = "no-fifo";
 const MOSTLY_DISTURBED: &str = "mostly-disturbed";
 const DISTURBED: &str = "disturbed";
 const MOVED: &str = "cpus-moved";
