@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use detach_strategies::{DetachError, Detached, DeviceRef, Unsupported};
+use detach_strategies::{Detached, DeviceRef, Unsupported};
 
 use super::barrier::{Broken, SpinBarrier};
 use super::fleet::Fleet;
@@ -27,8 +27,6 @@ pub(crate) enum Trouble {
     Unsupported(Unsupported),
     /// An attached device refused entry, or somebody else detached it.
     Refused,
-    /// Detach ran out of patience.
-    StillHeld,
     /// Detach handed over another softc than was attached.
     WrongSoftc { expected: u64, found: u64 },
     /// Detach returned while a holder was inside.
@@ -52,15 +50,6 @@ impl From<Unsupported> for Trouble {
 impl From<Detached> for Trouble {
     fn from(_: Detached) -> Self {
         Trouble::Refused
-    }
-}
-
-impl From<DetachError> for Trouble {
-    fn from(error: DetachError) -> Self {
-        match error {
-            DetachError::Detached => Trouble::Refused,
-            DetachError::StillHeld => Trouble::StillHeld,
-        }
     }
 }
 
@@ -159,7 +148,6 @@ impl From<Trouble> for RoundError {
         match trouble {
             Trouble::Unsupported(unsupported) => RoundError::Unsupported(unsupported),
             Trouble::Refused => RoundError::Refused,
-            Trouble::StillHeld => RoundError::StillHeld,
             Trouble::WrongSoftc { expected, found } => RoundError::WrongSoftc { expected, found },
             Trouble::Overtaken => RoundError::Overtaken,
             Trouble::Admitted => RoundError::Admitted,

@@ -4,11 +4,13 @@
 //! cold caches and no memory of its own yet. So a fleet lives as long as the
 //! engine does, and a round is one job that every thread of it gets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fmt, io, thread};
 
 use detach_strategies::platform::topology;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::fifo::FifoWindow;
@@ -22,6 +24,8 @@ pub struct Fleet {
     placement: Placement,
     unpinned: Option<Unpinned>,
     keeps_cpus: AtomicBool,
+    /// Of the next job that needs chance.
+    seed: AtomicU64,
 }
 
 /// Who a thread of a fleet is.
@@ -85,7 +89,22 @@ impl Fleet {
             placement,
             unpinned,
             keeps_cpus: AtomicBool::new(false),
+            seed: AtomicU64::new(0),
         })
+    }
+
+    /// Where chance begins.
+    pub(super) fn seed(&self, seed: u64) {
+        // Ordering: Relaxed; one thread hands out jobs.
+        self.seed.store(seed, Ordering::Relaxed);
+    }
+
+    /// Chance for one job: another one each time, or short jobs would all see
+    /// the same few draws.
+    pub(super) fn chance(&self) -> SmallRng {
+        // Ordering: Relaxed, as above. The generator spreads seeds that follow
+        // each other.
+        SmallRng::seed_from_u64(self.seed.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether jobs run as `SCHED_FIFO` from now on, where that is permitted.

@@ -37,6 +37,7 @@ mod placement;
 mod round;
 mod scenario;
 mod softc;
+mod watchdog;
 mod work;
 mod workloads;
 
@@ -52,6 +53,7 @@ use detach_strategies::{DeviceRef, Unsupported, platform};
 
 use calibrate::calibrate;
 use softc::Payload;
+use watchdog::Watchdog;
 
 pub use barrier::{Alarm, Broken, SpinBarrier};
 pub use case::{Case, Level, TWIN, cases_of};
@@ -64,7 +66,11 @@ pub use round::{Observed, Phases, Round, RoundError, THINNEST_LAP_NS, VisitTimes
 pub use scenario::{MOST_DEVICES, Scenario, Unknown, strategy};
 pub use softc::Softc;
 pub(crate) use softc::sink;
-pub use workloads::{BATCH, PATIENCE};
+pub use workloads::BATCH;
+
+/// How long a round may take. It is meant to take milliseconds, and with a slow
+/// machine or at criterion's wish some seconds.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs rounds. Owns the threads, which persist between them.
 #[derive(Debug)]
@@ -73,6 +79,9 @@ pub struct Engine {
     fleets: HashMap<(usize, bool), Fleet>,
     /// Whether rounds have the CPUs for themselves where every thread has one.
     fifo: bool,
+    /// Where the chance of each fleet begins.
+    seed: u64,
+    watchdog: Watchdog,
 }
 
 /// What a scenario has seen, before the engine adds what it knows.
@@ -101,7 +110,16 @@ impl Engine {
             cpus,
             fleets: HashMap::new(),
             fifo: false,
+            seed: 0,
+            watchdog: Watchdog::new(PATIENCE, watchdog::give_up),
         }
+    }
+
+    /// Where chance begins, which decides for instance how long after the
+    /// arrival of the last worker a device is detached; 0 unless told. To be
+    /// called before the first round.
+    pub fn seed(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     /// The CPUs, in placement order.
@@ -207,9 +225,12 @@ impl Engine {
         let gives_up_cpus = placement.oversubscribed || case.scenario.gives_up_cpus();
         fleet.keep_cpus(self.fifo && !gives_up_cpus);
 
+        let watched = self.watchdog.watch(case);
         let before = noise::Machine::now(&cpus);
         let seen = workloads::measure(fleet, case, iterations, &self.cpus)?;
         let after = noise::Machine::now(&cpus);
+        drop(watched);
+        let cpu_time = seen.took * u32::try_from(placement.threads()).unwrap_or(u32::MAX);
 
         let round = Round {
             iterations,
@@ -217,7 +238,7 @@ impl Engine {
             workload: self.described(case, placement.workload(pinned)),
             observed: seen.observed,
             mechanisms: seen.mechanisms,
-            noise: before.until(after, seen.noise, gives_up_cpus),
+            noise: before.until(after, seen.noise, (!gives_up_cpus).then_some(cpu_time)),
         };
         round.judge()?;
         Ok(round)
@@ -254,7 +275,9 @@ impl Engine {
     fn start_fleet(&mut self, seats: (usize, bool)) -> Result<(), RoundError> {
         if let Entry::Vacant(place) = self.fleets.entry(seats) {
             let fleet = Fleet::new(seats.0, seats.1, &self.cpus);
-            place.insert(fleet.map_err(RoundError::Threads)?);
+            let fleet = fleet.map_err(RoundError::Threads)?;
+            fleet.seed(self.seed);
+            place.insert(fleet);
         }
         Ok(())
     }

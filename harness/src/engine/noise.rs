@@ -6,8 +6,8 @@
 //! end of what is timed, one of the following happened. The first two are what
 //! is being measured where threads outnumber CPUs, and do not count there.
 //!
-//! - The measured threads together waited for more than a two-hundredth of the
-//!   round while they were ready to run and something else had their CPU. The
+//! - The measured threads waited for more than a two-hundredth of their time
+//!   while they were ready to run and something else had their CPU. The
 //!   services of a kernel take a CPU for some ten microseconds a hundred times a
 //!   second, on a quiet machine too, and who measures on all CPUs meets them: a
 //!   part in a thousand, which changes no median. It may be the slowest detach
@@ -21,8 +21,9 @@
 //!   and more than a twentieth of the round. That is the time for which these
 //!   CPUs were busy, less what this process used. The former is counted by
 //!   looking once a tick at what runs, so up to two ticks per CPU are rounding,
-//!   and are recorded as nothing. Of all signs it is the coarsest, and the only
-//!   one of a stranger where threads outnumber CPUs.
+//!   and are recorded as nothing: a round of less than two ticks cannot show it.
+//!   Of all signs it is the coarsest, and the only one of a stranger where
+//!   threads outnumber CPUs; whoever stays is found by the probes between blocks.
 //!
 //! CPU pressure, the time for which any task of the system waited for a CPU,
 //! is recorded but does not decide: it cannot tell our threads from others.
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use detach_results::record::Noise;
 
-/// One part in so many of a round may be spent waiting for a CPU.
+/// One part in so many of the threads' time may be spent waiting for a CPU.
 const WAITED_PART: u32 = 200;
 /// One part in so many of a round may be used by others.
 const FOREIGN_PART: u32 = 20;
@@ -134,8 +135,14 @@ impl Machine {
     }
 
     /// The noise of one round, which began at `self` and ended at `end`, and
-    /// of its threads together.
-    pub(crate) fn until(self, end: Machine, threads: ThreadNoise, oversubscribed: bool) -> Noise {
+    /// of its threads together. They should have had `cpu_time` between them
+    /// while they were timed; `None` where they share their CPUs or give them up.
+    pub(crate) fn until(
+        self,
+        end: Machine,
+        threads: ThreadNoise,
+        cpu_time: Option<Duration>,
+    ) -> Noise {
         let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
         let lasted = end.at.saturating_duration_since(self.at);
         let steal = grown(
@@ -143,13 +150,13 @@ impl Machine {
             end.cpus.map(|cpus| cpus.steal),
         );
         let foreign = self.foreign_until(&end);
-        let held_up = match threads.waited_ns {
-            Some(ns) => Duration::from_nanos(ns) > lasted / WAITED_PART,
+        let held_up = cpu_time.is_some_and(|cpu_time| match threads.waited_ns {
+            Some(ns) => Duration::from_nanos(ns) > cpu_time / WAITED_PART,
             None => threads.switches.is_some_and(|count| count > 0),
-        };
+        });
         let robbed = steal.is_some_and(|ticks| ticks > 0);
         let shared = foreign.is_some_and(|foreign| foreign > lasted / FOREIGN_PART);
-        let disturbed = robbed || shared || (!oversubscribed && held_up);
+        let disturbed = robbed || shared || held_up;
         Noise {
             involuntary_switches: threads.switches,
             steal_ms: steal

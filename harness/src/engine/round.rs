@@ -13,7 +13,6 @@ use hdrhistogram::Histogram;
 
 use super::case::Case;
 use super::scenario::Unknown;
-use super::workloads::PATIENCE;
 
 /// What one round has shown.
 #[derive(Clone, Debug)]
@@ -251,8 +250,6 @@ pub enum RoundError {
     },
     /// An attached device refused entry, or was detached by nobody knows whom.
     Refused,
-    /// A detach ran out of patience.
-    StillHeld,
     /// A detach handed over another softc than was attached.
     WrongSoftc {
         /// What was attached.
@@ -298,11 +295,6 @@ impl fmt::Display for RoundError {
             RoundError::Refused => {
                 f.write_str("an attached device refused entry or was detached by nobody")
             }
-            RoundError::StillHeld => write!(
-                f,
-                "a detach gave up: the device was still held after {} s",
-                PATIENCE.as_secs()
-            ),
             RoundError::WrongSoftc { expected, found } => write!(
                 f,
                 "a detach of device {expected} handed over the softc of device {found}"

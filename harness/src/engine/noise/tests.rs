@@ -46,6 +46,9 @@ fn moment(start: Instant, at_ms: u64, busy: u64, own_ms: u64) -> Machine {
     }
 }
 
+/// Two threads that had such a round for themselves.
+const TIMED: Option<Duration> = Some(Duration::from_millis(200));
+
 fn threads(switches: u64, waited_us: u64) -> ThreadNoise {
     ThreadNoise {
         switches: Some(switches),
@@ -62,33 +65,33 @@ fn round() -> (Machine, Machine) {
 #[test]
 fn a_switch_disturbs_where_nobody_knows_how_long_it_was() {
     let (before, after) = round();
-    let noise = before.until(after, threads(2, 30), false);
+    let noise = before.until(after, threads(2, 30), TIMED);
     assert_eq!(noise.disturbed_samples, 0);
     assert_eq!(noise.involuntary_switches, Some(2));
-    let disturbed = |switches, oversubscribed| {
+    let disturbed = |switches, cpu_time| {
         let threads = ThreadNoise {
             switches: Some(switches),
             waited_ns: None,
         };
-        let noise = before.until(after, threads, oversubscribed);
+        let noise = before.until(after, threads, cpu_time);
         noise.disturbed_samples
     };
-    assert_eq!(disturbed(2, false), 1);
-    assert_eq!(disturbed(2, true), 0);
-    assert_eq!(disturbed(0, false), 0);
+    assert_eq!(disturbed(2, TIMED), 1);
+    assert_eq!(disturbed(2, None), 0);
+    assert_eq!(disturbed(0, TIMED), 0);
 }
 
 #[test]
-fn waiting_disturbs_beyond_a_two_hundredth_of_the_round() {
+fn waiting_disturbs_beyond_a_two_hundredth_of_the_time() {
     let (before, after) = round();
-    let noise = |waited_us, oversubscribed| {
+    let noise = |waited_us, cpu_time| {
         let threads = threads(0, waited_us);
-        before.until(after, threads, oversubscribed)
+        before.until(after, threads, cpu_time)
     };
-    assert_eq!(noise(500, false).disturbed_samples, 0);
-    assert_eq!(noise(501, false).disturbed_samples, 1);
-    assert_eq!(noise(501, false).waited_us, Some(501));
-    assert_eq!(noise(50_000, true).disturbed_samples, 0);
+    assert_eq!(noise(1_000, TIMED).disturbed_samples, 0);
+    assert_eq!(noise(1_001, TIMED).disturbed_samples, 1);
+    assert_eq!(noise(1_001, TIMED).waited_us, Some(1_001));
+    assert_eq!(noise(50_000, None).disturbed_samples, 0);
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn others_disturb_beyond_rounding_and_a_twentieth_of_the_round() {
     // Two CPUs, so 40 ms are rounding.
     let noise = |at_ms, busy, own_ms| {
         let after = moment(start, at_ms, busy, own_ms);
-        before.until(after, ThreadNoise::NONE, true)
+        before.until(after, ThreadNoise::NONE, None)
     };
     let rounding = noise(100, 20, 160);
     assert_eq!(rounding.foreign_ms, Some(0));
@@ -117,7 +120,7 @@ fn others_disturb_beyond_rounding_and_a_twentieth_of_the_round() {
 fn steal_disturbs_always() {
     let (before, mut after) = round();
     after.cpus.as_mut().unwrap().steal = 6;
-    let noise = before.until(after, ThreadNoise::NONE, true);
+    let noise = before.until(after, ThreadNoise::NONE, None);
     assert_eq!(noise.steal_ms, Some(10));
     assert_eq!(noise.disturbed_samples, 1);
 }
@@ -126,7 +129,7 @@ fn steal_disturbs_always() {
 fn pressure_alone_does_not_disturb() {
     let (before, mut after) = round();
     after.pressure_us = Some(9_999);
-    let noise = before.until(after, ThreadNoise::NONE, false);
+    let noise = before.until(after, ThreadNoise::NONE, TIMED);
     assert_eq!(noise.pressure_us, Some(9_899));
     assert_eq!(noise.disturbed_samples, 0);
 }
@@ -145,7 +148,7 @@ fn what_is_not_told_stays_unknown() {
         switches: None,
         waited_ns: None,
     };
-    let noise = silent.until(after, unknown, false);
+    let noise = silent.until(after, unknown, TIMED);
     let nothing = Noise {
         samples: 1,
         ..Noise::default()

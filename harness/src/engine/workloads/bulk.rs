@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use detach_strategies::{DeviceRef, Reclaim, Unsupported};
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
-use super::detach::{BATCH, Clock, PATIENCE};
-use super::timed::{Home, Timed, gather};
+use super::detach::BATCH;
+use super::timed::{Clock, Home, SETTLE_NS, Timed, gather, settle};
 use crate::engine::crew::{Crew, Trouble};
 use crate::engine::fleet::{Fleet, Seat};
 use crate::engine::noise::ThreadNoise;
@@ -24,9 +24,6 @@ use crate::engine::padded::Padded;
 use crate::engine::round::{Observed, Phases, RoundError};
 use crate::engine::softc::Softc;
 use crate::engine::{Seen, count};
-
-/// Between the arrival of the last worker and the first detach, in nanoseconds.
-const SETTLE_NS: std::ops::Range<u64> = 500..2_500;
 
 /// What the threads of a batch share.
 struct Stage<'d, D> {
@@ -59,10 +56,11 @@ where
             published: Padded(AtomicUsize::new(1)),
             arrived: (0..workers).map(|_| Padded::default()).collect(),
         };
+        let chance = fleet.chance();
         let parts = fleet.run(|seat| {
             stage.crew.part(|| match seat {
                 Seat::Worker(worker) => stage.work(worker),
-                Seat::Detacher => stage.detach_all(begun),
+                Seat::Detacher => stage.detach_all(begun, chance.clone()),
             })
         });
         gather(parts, &mut phases, &mut seen)?;
@@ -124,9 +122,8 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
     }
 
     /// The detacher's part.
-    fn detach_all(&self, first: u64) -> Result<Home, Trouble> {
+    fn detach_all(&self, first: u64, mut chance: SmallRng) -> Result<Home, Trouble> {
         let mut registration = D::register()?;
-        let mut jitter = SmallRng::seed_from_u64(first);
         let mut timed = Timed::default();
         self.crew.meet::<D>(&mut registration)?;
         let noise = ThreadNoise::now();
@@ -138,14 +135,13 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
                     .iter()
                     .all(|arrived| arrived.load(Ordering::Acquire) > number)
             })?;
-            let until = clock.now() + jitter.random_range(SETTLE_NS);
-            self.crew
-                .wait_until::<D>(&mut registration, || clock.now() >= until)?;
+            let settling = chance.random_range(SETTLE_NS);
+            settle::<D>(&self.crew, clock, &mut registration, settling)?;
 
             let called = clock.now();
             for (index, device) in group.iter().enumerate() {
                 let expected = serial(first + number as u64, index, group.len());
-                let found = device.detach_timeout(&mut registration, PATIENCE)?.serial;
+                let found = device.detach(&mut registration)?.serial;
                 if found != expected {
                     return Err(Trouble::WrongSoftc { expected, found });
                 }

@@ -9,19 +9,20 @@
 //! again. The detacher waits until it has just entered, then for a random part
 //! of the hold, and detaches an A. Whether the same visit was still going on
 //! when detach returned is counted (`overtook`): that says without any clock who
-//! waited. A strategy that claims to wait for holders of every device and
-//! overtakes one does not keep its claim, and the round fails.
+//! waited. (Where several workers stand by, it is the first one's visits.) A
+//! strategy that claims to wait for holders of every device and overtakes one
+//! does not keep its claim, and the round fails.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use detach_strategies::{DeviceRef, Unsupported, WaitsFor};
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
-use super::detach::{BATCH, Clock, PATIENCE};
+use super::detach::BATCH;
 use super::stay::{Busy, Stay};
-use super::timed::{Home, Timed, gather};
+use super::timed::{Clock, Home, Timed, gather, settle};
 use crate::engine::crew::{Crew, Trouble};
 use crate::engine::fleet::{Fleet, Seat};
 use crate::engine::noise::ThreadNoise;
@@ -36,7 +37,7 @@ struct Stage<'d, D> {
     busy: &'d Busy,
     strange: Padded<D>,
     devices: &'d [Padded<D>],
-    /// Odd while the bystander is inside; goes up at every step.
+    /// Odd while the first bystander is inside; goes up at every step of it.
     steps: Padded<AtomicU64>,
     /// Set when there is nothing more to detach.
     over: Padded<AtomicU64>,
@@ -70,10 +71,11 @@ where
             steps: Padded::default(),
             over: Padded::default(),
         };
+        let chance = fleet.chance();
         let parts = fleet.run(|seat| {
             stage.crew.part(|| match seat {
-                Seat::Worker(_) => stage.stand_by(),
-                Seat::Detacher => stage.detach_all(begun),
+                Seat::Worker(worker) => stage.stand_by(worker == 0),
+                Seat::Detacher => stage.detach_all(begun, chance.clone()),
             })
         });
         overtook += gather(parts, &mut phases, &mut seen)?;
@@ -88,21 +90,26 @@ where
 }
 
 impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
-    /// The bystander's part.
-    fn stand_by(&self) -> Result<Home, Trouble> {
+    /// The part of a bystander, who is the first one or not.
+    fn stand_by(&self, first: bool) -> Result<Home, Trouble> {
+        let step = || {
+            if first {
+                // Ordering: Release pairs with the Acquire in `detach_all`: who
+                // sees the first step knows that the bystander is inside; and it
+                // still is at the second, so a detacher that does not see that
+                // one yet was faster than it.
+                self.steps.fetch_add(1, Ordering::Release);
+            }
+        };
         let mut registration = D::register()?;
         self.crew.meet::<D>(&mut registration)?;
         let noise = ThreadNoise::now();
         // Ordering: Relaxed; nothing comes with the word that all is over.
         while self.over.load(Ordering::Relaxed) == 0 && !self.crew.barrier.is_broken() {
             let guard = self.strange.acquire(&registration)?;
-            // Ordering: Release pairs with the Acquire in `detach_all`: who sees
-            // the step knows that the bystander is inside.
-            self.steps.fetch_add(1, Ordering::Release);
+            step();
             self.busy.stay(&guard, 0)?;
-            // Ordering: Release, as above; the bystander is still inside, so a
-            // detacher that does not see this step yet was faster than it.
-            self.steps.fetch_add(1, Ordering::Release);
+            step();
             drop(guard);
             D::safe_point(&mut registration);
         }
@@ -110,9 +117,8 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
     }
 
     /// The detacher's part.
-    fn detach_all(&self, first: u64) -> Result<Home, Trouble> {
+    fn detach_all(&self, first: u64, mut chance: SmallRng) -> Result<Home, Trouble> {
         let mut registration = D::register()?;
-        let mut jitter = SmallRng::seed_from_u64(first);
         let mut timed = Timed::default();
         self.crew.meet::<D>(&mut registration)?;
         let noise = ThreadNoise::now();
@@ -126,13 +132,12 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
                 .wait_until::<D>(&mut registration, || entered(step()))?;
             last = step();
             let hold = Stay::<Softc>::nanoseconds(self.busy);
-            let until = clock.now() + jitter.random_range(0..hold.max(1));
-            self.crew
-                .wait_until::<D>(&mut registration, || clock.now() >= until)?;
+            let settling = chance.random_range(0..hold.max(1));
+            settle::<D>(&self.crew, clock, &mut registration, settling)?;
 
             let during = step();
             let called = clock.now();
-            let softc = device.detach_timeout(&mut registration, PATIENCE);
+            let softc = device.detach(&mut registration);
             let returned = clock.now();
             // Read after the return: the visit was going on all the while.
             let overtook = during % 2 == 1 && step() == during;

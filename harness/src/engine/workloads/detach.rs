@@ -71,10 +71,11 @@ use detach_results::latency;
 use detach_strategies::platform::{AsymmetricFence, Membarrier};
 use detach_strategies::{DeviceRef, Reclaim, Unsupported};
 use hdrhistogram::Histogram;
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use super::stay::Stay;
+use super::timed::{Clock, SETTLE_NS, settle};
 use crate::engine::crew::{Crew, Trouble, all_well};
 use crate::engine::fleet::{Fleet, Seat};
 use crate::engine::noise::ThreadNoise;
@@ -83,20 +84,12 @@ use crate::engine::round::{Observed, Phases, RoundError};
 use crate::engine::softc::Payload;
 use crate::engine::{Seen, count};
 
-/// How long a detach may take before the round is given up.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Devices that are attached at a time: many enough that starting a batch is
 /// rare, few enough to stay in the caches.
 pub const BATCH: u64 = 128;
 
 /// One heavy fence is timed for so many detaches.
 const YARDSTICK_EVERY: usize = 4;
-
-/// Between the arrival of the last worker and the detach, in nanoseconds:
-/// several laps, and no multiple of one. Where holders stay for long, twice that
-/// time is added at the upper end.
-const SETTLE_NS: Range<u64> = 500..2_500;
 
 /// How workers spend their time.
 pub(super) struct Manners<S> {
@@ -171,21 +164,6 @@ impl<P: Payload> Drop for Softcs<P> {
         for softc in self.0.drain(..) {
             softc.bury();
         }
-    }
-}
-
-/// Nanoseconds since the start of the batch, comparable between threads.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Clock(Instant::now())
-    }
-
-    #[inline(always)]
-    pub(super) fn now(self) -> u64 {
-        self.0.elapsed().as_nanos() as u64
     }
 }
 
@@ -289,10 +267,11 @@ where
         published: Padded(AtomicUsize::new(1)),
         arrived: (0..workers).map(|_| Padded::default()).collect(),
     };
+    let chance = fleet.chance();
     let parts = fleet.run(|seat| {
         stage.crew.part(|| match seat {
             Seat::Worker(worker) => stage.work(worker),
-            Seat::Detacher => stage.detach_all(first),
+            Seat::Detacher => stage.detach_all(first, chance.clone()),
         })
     });
     let mut batch = Batch::default();
@@ -421,9 +400,18 @@ where
     }
 
     /// The detacher's part.
-    fn detach_all(&self, first: u64) -> Result<Report, Trouble> {
+    fn detach_all(&self, first: u64, mut chance: SmallRng) -> Result<Report, Trouble> {
         let mut registration = D::register()?;
-        let mut jitter = SmallRng::seed_from_u64(first);
+        let settle_ns = SETTLE_NS.start..SETTLE_NS.end + 2 * self.manners.stay.nanoseconds();
+        let mut settle = |registration: &mut D::Registration| {
+            let range = settle_ns.clone();
+            settle::<D>(
+                &self.crew,
+                self.clock,
+                registration,
+                chance.random_range(range),
+            )
+        };
         let mut calls = Vec::with_capacity(self.devices.len());
         let mut fences = Vec::new();
         let yardstick = Membarrier::supported().is_ok();
@@ -438,13 +426,13 @@ where
                     .all(|arrived| arrived.load(Ordering::Acquire) > index)
             })?;
             if yardstick && index % YARDSTICK_EVERY == 0 {
-                self.settle(&mut registration, &mut jitter)?;
+                settle(&mut registration)?;
                 fences.push(self.heavy_fence());
             }
-            self.settle(&mut registration, &mut jitter)?;
+            settle(&mut registration)?;
 
             let called = self.clock.now();
-            let softc = device.detach_timeout(&mut registration, PATIENCE);
+            let softc = device.detach(&mut registration);
             let returned = self.clock.now();
 
             calls.push(Call { called, returned });
@@ -463,19 +451,6 @@ where
             took: start.elapsed(),
             noise: noise.until_now(),
         })
-    }
-
-    /// Lets the workers go on for a random while.
-    fn settle(
-        &self,
-        registration: &mut D::Registration,
-        jitter: &mut SmallRng,
-    ) -> Result<(), Trouble> {
-        let longest = SETTLE_NS.end + 2 * self.manners.stay.nanoseconds();
-        let until = self.clock.now() + jitter.random_range(SETTLE_NS.start..longest);
-        self.crew
-            .wait_until::<D>(registration, || self.clock.now() >= until)?;
-        Ok(())
     }
 
     /// Times one heavy fence alone.

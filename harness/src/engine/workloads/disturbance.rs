@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 
 use detach_strategies::DeviceRef;
 
-use super::detach::PATIENCE;
 use super::fast_path::laps;
 use super::laps::{Stint, stint};
 use crate::engine::crew::{Crew, Trouble, all_well};
@@ -92,7 +91,7 @@ where
             continue;
         }
         let device = D::attach(Softc { serial: done })?;
-        let found = device.detach_timeout(&mut registration, PATIENCE)?.serial;
+        let found = device.detach(&mut registration)?.serial;
         if found != done {
             return Err(Trouble::WrongSoftc {
                 expected: done,

@@ -6,7 +6,6 @@
 
 use detach_strategies::DeviceRef;
 
-use super::detach::PATIENCE;
 use super::laps::stint;
 use crate::engine::crew::{Crew, Trouble, all_well};
 use crate::engine::fleet::Fleet;
@@ -21,9 +20,8 @@ where
     D: DeviceRef<Softc = Softc>,
 {
     let device = Padded(D::attach(Softc { serial: 1 })?);
-    device
-        .detach_timeout(&mut D::register()?, PATIENCE)
-        .map_err(|error| RoundError::from(Trouble::from(error)))?;
+    let detached = device.detach(&mut D::register()?);
+    detached.map_err(|error| RoundError::from(Trouble::from(error)))?;
     let crew = Crew::new(fleet);
     let stints = fleet.run(|_| {
         crew.part(|| {

@@ -29,7 +29,7 @@ use super::scenario::Scenario;
 use super::softc::Softc;
 use super::{Seen, dispatch};
 
-pub use detach::{BATCH, PATIENCE};
+pub use detach::BATCH;
 
 use detach::Manners;
 use file::{OpenFile, Reading};
