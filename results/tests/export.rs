@@ -106,7 +106,7 @@ fn rows_hold_figures_ratios_and_spreads() {
     let bystander = row(&export, "bystander", "dying-xcall");
     assert_eq!(bystander.overtook, Some(5));
     let visits = row(&export, "visits", "turnstile");
-    assert_eq!((visits.median, visits.clock_p50_ns), (Some(31.0), Some(20)));
+    assert_eq!((visits.median, visits.clock_p50_ns), (Some(31.5), Some(20)));
     let unsupported = row(&export, "fast_path", "dying-membarrier");
     assert_eq!((unsupported.quantity, unsupported.median), (None, None));
     assert!(unsupported.unsupported.is_some());

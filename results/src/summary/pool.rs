@@ -213,7 +213,7 @@ impl<'a> Used<'a> {
             .blocks
             .values()
             .filter_map(|block| block.detach_ns.as_deref());
-        latencies.map(|latency| latency.p50 as f64).collect()
+        latencies.map(Latency::median).collect()
     }
 
     /// Medians of the rounds of every block with detaches.
@@ -240,7 +240,7 @@ impl<'a> Used<'a> {
             .blocks
             .values()
             .filter_map(|block| block.visit_ns.as_deref());
-        visits.map(|latency| latency.p50 as f64).collect()
+        visits.map(Latency::median).collect()
     }
 }
 
@@ -334,7 +334,7 @@ impl<'p, 'a> Pair<'p, 'a> {
             blocks => {
                 let medians = blocks
                     .iter()
-                    .map(|((_, over), (_, under))| (over.p50 as f64, under.p50 as f64));
+                    .map(|((_, over), (_, under))| (over.median(), under.median()));
                 stats::paired_ratio(&medians.collect::<Vec<_>>(), seed)
             }
         };
