@@ -11,8 +11,9 @@
 //!
 //! A sample is one round. One that was disturbed (see [`Noise`]) is kept, but
 //! apart: `ns_per_op`, `latency_ns` and `visit_ns` are made of the undisturbed
-//! ones, and the others are in `set_apart`. Where every sample was disturbed
-//! there is nothing to prefer, so the figures are made of all of them, and
+//! ones, and the others are in `set_apart`. Where every sample was disturbed the
+//! figures are made of those that noticed nothing themselves, because only the
+//! probes beside them did, and of all of them if there are none;
 //! [`Noise::all_disturbed`] tells. (Version 1 of the schema set nothing apart.)
 
 use std::collections::BTreeMap;

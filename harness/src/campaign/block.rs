@@ -26,6 +26,17 @@ const TOLERANCE: f64 = 2.0;
 /// row count. Whoever stays on a CPU spoils them all.
 const PROBES: u32 = 3;
 
+/// A round that a stranger disturbed is measured again in so many pieces of
+/// this length, at the most: a scheduler gives turns of some milliseconds, and
+/// some pieces fall between two turns. All threads of a piece are running when
+/// it begins.
+const PIECES: u32 = 16;
+const PIECE: Duration = Duration::from_micros(500);
+/// With so many pieces undisturbed it is enough.
+const ENOUGH_PIECES: u32 = 4;
+/// A piece of fewer iterations says more about beginnings than about them.
+const FEWEST_ITERATIONS: u64 = 10;
+
 /// Carries out an order, and tells `out` what comes of it. `stop` ends it after
 /// the present round.
 ///
@@ -90,6 +101,7 @@ fn measure<W: Write>(
     let began = Instant::now();
     // It asks the kernel for what strategies need before the probe's threads run.
     let mut engine = Engine::new(order.cpus.clone());
+    engine.seed(seed.wrapping_add(u64::from(block)) << 32);
     let prober = order
         .calibration
         .as_ref()
@@ -138,8 +150,8 @@ fn measure<W: Write>(
             })?;
             rounds += 1;
             let target = order.round * entry.case.weight(order.cpus.len());
-            match round(&mut engine, entry, target) {
-                Ok(round) => entry.collector.add(&round),
+            match visit(&mut engine, entry, target) {
+                Ok(rounds) => rounds.iter().for_each(|round| entry.collector.add(round)),
                 Err(Trouble::Unsupported(reason)) => {
                     entry.settled = true;
                     let seats = engine.workload(&entry.case);
@@ -218,19 +230,26 @@ impl From<RoundError> for Trouble {
     }
 }
 
-/// One round of a case, and how many iterations the next one gets.
-fn round(engine: &mut Engine, entry: &mut Entry, target: Duration) -> Result<Round, Trouble> {
+/// A round of a case, and another one put together from undisturbed pieces
+/// where strangers had a part in the first.
+fn visit(engine: &mut Engine, entry: &mut Entry, target: Duration) -> Result<Vec<Round>, Trouble> {
     let case = entry.case;
-    let run = || -> Result<(Round, u64), RoundError> {
+    let run = || -> Result<(Vec<Round>, u64), RoundError> {
         let iterations = match entry.iterations {
             Some(iterations) => iterations,
             None => engine.iterations_for(&case, target)?,
         };
-        Ok((engine.round(&case, iterations)?, iterations))
+        let mut rounds = vec![engine.round(&case, iterations)?];
+        let piece = (iterations as f64 * PIECE.as_secs_f64() / target.as_secs_f64()) as u64;
+        if piece >= FEWEST_ITERATIONS && strangers_took_turns(&case, &rounds[0]) {
+            rounds.extend(pieces(engine, &case, piece)?);
+        }
+        Ok((rounds, iterations))
     };
     // A strategy that panics has failed; the others have not.
-    let (round, iterations) = catch_unwind(AssertUnwindSafe(run))
+    let (rounds, iterations) = catch_unwind(AssertUnwindSafe(run))
         .map_err(|panic| Trouble::Failed(format!("it panicked: {}", words(&*panic))))??;
+    let round = &rounds[0];
     let scale = target.as_secs_f64() / round.took.as_secs_f64().max(1e-9);
     let next = if (1.0 / TOLERANCE..TOLERANCE).contains(&scale) {
         iterations
@@ -238,7 +257,37 @@ fn round(engine: &mut Engine, entry: &mut Entry, target: Duration) -> Result<Rou
         ((iterations as f64 * scale) as u64).max(1)
     };
     entry.iterations = Some(next);
-    Ok(round)
+    Ok(rounds)
+}
+
+/// Whether a round was disturbed in a way that a piece of it might escape, and
+/// would notice if it did not: what the hypervisor takes, and what others use
+/// where threads give up their CPUs, is counted in ticks, which are longer.
+fn strangers_took_turns(case: &Case, round: &Round) -> bool {
+    round.disturbed()
+        && round.noise.steal_ms.unwrap_or(0) == 0
+        && !round.workload.oversubscribed
+        && !case.scenario.gives_up_cpus()
+}
+
+/// One round of undisturbed pieces, if there were any.
+fn pieces(engine: &mut Engine, case: &Case, iterations: u64) -> Result<Option<Round>, RoundError> {
+    let (mut whole, mut undisturbed) = (None::<Round>, 0);
+    for _ in 0..PIECES {
+        let piece = engine.round(case, iterations)?;
+        if piece.disturbed() {
+            continue;
+        }
+        match &mut whole {
+            Some(whole) => whole.absorb(&piece),
+            None => whole = Some(piece),
+        }
+        undisturbed += 1;
+        if undisturbed >= ENOUGH_PIECES {
+            break;
+        }
+    }
+    Ok(whole)
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -155,6 +155,55 @@ pub const THINNEST_LAP_NS: f64 = 0.1;
 const LAPS_TO_JUDGE: u64 = 100_000;
 
 impl Round {
+    /// Adds another round of the same case; the two are one sample from now on.
+    ///
+    /// # Panics
+    ///
+    /// When the rounds are of different cases.
+    pub(crate) fn absorb(&mut self, other: &Round) {
+        fn add_up(sums: &mut [Duration], more: &[Duration]) {
+            for (sum, one) in sums.iter_mut().zip(more) {
+                *sum += *one;
+            }
+        }
+
+        let iterations = self.iterations + other.iterations;
+        match (&mut self.observed, &other.observed) {
+            (
+                Observed::Cost {
+                    elapsed,
+                    detaches_per_second,
+                },
+                Observed::Cost {
+                    elapsed: more,
+                    detaches_per_second: others,
+                },
+            ) => {
+                add_up(elapsed, more);
+                if let (Some(rate), Some(other_rate)) = (detaches_per_second, others) {
+                    let share = other.iterations as f64 / iterations as f64;
+                    *rate += (other_rate - *rate) * share;
+                }
+            }
+            (Observed::Detach(phases), Observed::Detach(more)) => phases.add(more),
+            (Observed::Visits(times), Observed::Visits(more)) => {
+                let mut elapsed = std::mem::take(&mut times.elapsed);
+                add_up(&mut elapsed, &more.elapsed);
+                times.add(more);
+                times.elapsed = elapsed;
+            }
+            _ => panic!("rounds of different cases"),
+        }
+        self.iterations = iterations;
+        self.took += other.took;
+        for (mechanism, times) in &other.mechanisms {
+            *self.mechanisms.entry(mechanism.clone()).or_default() += times;
+        }
+        self.noise.add(&other.noise);
+        self.noise.disturbed_samples = self.noise.disturbed_samples.min(1);
+        self.noise.samples = 1;
+    }
+
     /// Whether something disturbed the round.
     pub fn disturbed(&self) -> bool {
         self.noise.disturbed_samples > 0
