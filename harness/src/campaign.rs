@@ -368,6 +368,7 @@ impl<O: Observer> Campaign<'_, O> {
             .map(|case| OrderedCase::new(case, self.iterations.get(case).copied()));
         let mut order = self.plan.block(block, ordered.collect());
         order.calibration = self.calibration.clone();
+        order.after_block = block.checked_sub(1).filter(|_| self.report.blocks > 0);
         let rounds_in_all = cases.len() * self.plan.sweeps as usize;
         let began = bench.now();
         let mut stopped = false;

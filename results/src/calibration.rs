@@ -56,7 +56,8 @@ impl Transfers {
 pub struct Probe {
     /// Milliseconds since the run began.
     pub at_ms: u64,
-    /// Block that had just ended; absent before the first.
+    /// Block that had just ended; absent before the first, and where a run that
+    /// was interrupted in a block goes on.
     pub after_block: Option<u32>,
     /// The slowest CPU's speed at counting while all count at once, over the
     /// speed at which one counts alone: 1 where CPUs have nothing in common,

@@ -120,7 +120,7 @@ fn measure<W: Write>(
         mailbox.post(&Message::Probed(probe))?;
         Ok(disturbed)
     };
-    let disturbed = probe(mailbox, block.checked_sub(1))?;
+    let disturbed = probe(mailbox, order.after_block)?;
 
     if order.fifo
         && let Err(error) = engine.demand_fifo()
@@ -369,6 +369,7 @@ mod tests {
         let forbidden = Case::new("dying-xcall", Scenario::SleepingHolders, 1);
         BlockOrder {
             block: 5,
+            after_block: Some(4),
             cpus: vec![0],
             seed: 1,
             round: Duration::from_micros(100),

@@ -197,10 +197,12 @@ impl Plan {
         done.clamp(0.0, 1.0)
     }
 
-    /// The order for a block of some of the cases, without a calibration.
+    /// The order for a block of some of the cases, without a calibration, and
+    /// after none.
     pub(super) fn block(&self, block: u32, cases: Vec<OrderedCase>) -> BlockOrder {
         BlockOrder {
             block,
+            after_block: None,
             cpus: self.cpus.clone(),
             seed: self.seed,
             round: self.round,

@@ -38,6 +38,9 @@ pub enum Order {
 pub struct BlockOrder {
     /// Number of the block, from 0.
     pub block: u32,
+    /// The block that has just ended, if one has: of an interrupted block that
+    /// a resumed campaign goes on after, a probe now would say nothing.
+    pub after_block: Option<u32>,
     /// The CPUs, in placement order.
     pub cpus: Vec<usize>,
     /// Seed of the order of the rounds, and of intervals.

@@ -113,7 +113,7 @@ impl Bench for Script<'_> {
         if self.dies_in == Some(block.block) {
             return Err("it died of signal 9".to_owned());
         }
-        tell(Message::Probed(probe(block.block.checked_sub(1))))?;
+        tell(Message::Probed(probe(block.after_block)))?;
         for rounds in 0..block.cases.len() {
             if self.is_stopped() {
                 return tell(Message::Done { stopped: true });
@@ -380,6 +380,24 @@ fn a_resumed_campaign_counts_on_from_where_it_was() {
     assert_eq!(blocks.clone().min(), Some(4));
     assert_eq!(blocks.max(), Some(9));
     assert!(notes.probes.iter().all(|probe| probe.at_ms >= 2_403));
+}
+
+/// Block 3 was interrupted: what the machine does when the campaign is resumed
+/// says nothing about it.
+#[test]
+fn the_first_probe_of_a_resumed_campaign_does_not_close_a_block() {
+    let before = Before {
+        blocks: 4,
+        ..Before::default()
+    };
+    let plan = Plan {
+        budget: Budget::Blocks(6),
+        ..smoke()
+    };
+    let (mut bench, mut notes) = (Script::default(), Notes::default());
+    run(&plan, before, &mut bench, &mut notes).unwrap();
+    let after: Vec<Option<u32>> = notes.probes.iter().map(|p| p.after_block).collect();
+    assert_eq!(after, [None, Some(4)]);
 }
 
 #[test]

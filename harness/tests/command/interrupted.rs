@@ -50,6 +50,10 @@ fn ctrl_c_leaves_a_valid_smaller_run() {
     let last = recorded.measurements.iter().map(|m| m.block).max();
     let new = resumed.measurements[before..].iter().map(|m| m.block).min();
     assert_eq!(new, last.map(|block| block + 1));
+    // Its first probe comes too late for the block that was interrupted.
+    let probes = recorded.run.probes.len();
+    assert_eq!(resumed.run.probes[..probes], recorded.run.probes);
+    assert_eq!(resumed.run.probes[probes].after_block, None);
     // Once is enough.
     let words = ["is complete"];
     fails(folder.path(), &["run", "--resume", "latest"], 1, &words);
