@@ -183,7 +183,7 @@ pub struct Before {
     pub blocks: u32,
     /// Time that was spent.
     pub elapsed: Duration,
-    /// What was measured.
+    /// What was measured, as it is [judged](detach_results::Recorded::judged).
     pub measurements: Vec<Measurement>,
     /// The calibration, if it was made.
     pub calibration: Option<Calibration>,
@@ -372,6 +372,7 @@ impl<O: Observer> Campaign<'_, O> {
         let rounds_in_all = cases.len() * self.plan.sweeps as usize;
         let began = bench.now();
         let mut stopped = false;
+        let mut ended_badly = false;
         let result = {
             // The clock of the bench cannot be asked while it is at work.
             let watch = std::time::Instant::now();
@@ -393,6 +394,7 @@ impl<O: Observer> Campaign<'_, O> {
                         iterations,
                     } => self.measured(cases[case], *measurement, iterations),
                     Message::Failed { case, reason } => {
+                        self.precision.forget(&cases[case]);
                         self.settled.push(cases[case]);
                         self.report.failures.push(Failure {
                             case: cases[case],
@@ -401,6 +403,7 @@ impl<O: Observer> Campaign<'_, O> {
                     }
                     Message::Probed(mut probe) => {
                         probe.at_ms += (resumed_at + began).as_millis() as u64;
+                        ended_badly = probe.disturbed && probe.after_block == Some(block);
                         self.learn(&probe);
                         let kept = self.observer.probed(probe);
                         self.keep(kept);
@@ -415,6 +418,7 @@ impl<O: Observer> Campaign<'_, O> {
                 }
             })
         };
+        self.precision.end_block(ended_badly);
         let kept = self.observer.block_ends();
         self.keep(kept);
         self.report.interrupted |= stopped;

@@ -15,7 +15,12 @@ struct Script<'s> {
     now: Duration,
     overhead: Duration,
     unsupported: Option<&'static str>,
-    failing: Option<&'static str>,
+    /// This strategy, from this block on.
+    failing: Option<(&'static str, u32)>,
+    /// Every round of this one is disturbed.
+    disturbed: Option<&'static str>,
+    /// These blocks end in a probe that is disturbed; no others have one.
+    end_badly: Vec<u32>,
     /// Says so instead of measuring this block.
     dies_in: Option<u32>,
     /// Says so instead of calibrating and weighing.
@@ -31,7 +36,9 @@ impl Script<'_> {
         let case = ordered.case().unwrap();
         self.visits.push((order.block, case));
         self.now += order.round + self.overhead;
-        if self.failing == Some(case.strategy) {
+        if let Some((strategy, from)) = self.failing
+            && (case.strategy == strategy && order.block >= from)
+        {
             return Message::Failed {
                 case: index,
                 reason: "the loop is gone".to_owned(),
@@ -42,7 +49,7 @@ impl Script<'_> {
                 unsupported: "no such instruction".to_owned(),
             }
         } else {
-            Outcome::Cost(cost())
+            Outcome::Cost(cost(self.disturbed == Some(case.strategy)))
         };
         Message::Measured {
             case: index,
@@ -52,7 +59,7 @@ impl Script<'_> {
     }
 }
 
-fn cost() -> Cost {
+fn cost(disturbed: bool) -> Cost {
     Cost {
         ns_per_op: Estimate {
             median: 1.0,
@@ -66,8 +73,12 @@ fn cost() -> Cost {
         bytes_per_device: None,
         detaches_per_second: None,
         mechanisms: BTreeMap::new(),
-        noise: Noise::default(),
-        disturbed: false,
+        noise: Noise {
+            samples: 1,
+            disturbed_samples: disturbed.into(),
+            ..Noise::default()
+        },
+        disturbed,
     }
 }
 
@@ -124,6 +135,12 @@ impl Bench for Script<'_> {
             })?;
             let message = self.visit(block, rounds);
             tell(message)?;
+        }
+        if self.end_badly.contains(&block.block) {
+            tell(Message::Probed(Probe {
+                disturbed: true,
+                ..probe(Some(block.block))
+            }))?;
         }
         tell(Message::Done { stopped: false })
     }
@@ -310,7 +327,7 @@ fn nothing_supported_is_a_short_campaign() {
 #[test]
 fn a_case_that_fails_leaves_the_others_alone() {
     let mut bench = Script {
-        failing: Some("epoch"),
+        failing: Some(("epoch", 0)),
         ..Script::default()
     };
     let report = run_all(&smoke(), &mut bench, &mut Notes::default());
@@ -411,6 +428,56 @@ fn narrow_intervals_end_it_early() {
     let report = run_all(&plan, &mut Script::default(), &mut Notes::default());
     assert!(report.precise && report.is_complete());
     assert_eq!(report.blocks, 8);
+
+    // Of those that were measured before the campaign was resumed, too.
+    let measured = |case| measurement(case, 0, Outcome::Cost(cost(false)));
+    let before = Before {
+        blocks: 1,
+        measurements: plan.cases.iter().map(measured).collect(),
+        ..Before::default()
+    };
+    let (mut bench, mut notes) = (Script::default(), Notes::default());
+    let report = run(&plan, before, &mut bench, &mut notes).unwrap();
+    assert_eq!((report.precise, report.blocks), (true, 7));
+
+    // A block that was disturbed at its end has narrowed nothing.
+    let mut bench = Script {
+        end_badly: vec![2, 5],
+        ..Script::default()
+    };
+    let report = run_all(&plan, &mut bench, &mut Notes::default());
+    assert_eq!((report.precise, report.blocks), (true, 10));
+}
+
+#[test]
+fn a_case_that_is_always_disturbed_is_never_known_well_enough() {
+    let plan = Plan {
+        precision: Some(0.01),
+        budget: Budget::Blocks(12),
+        ..smoke()
+    };
+    let mut bench = Script {
+        disturbed: Some("epoch"),
+        ..Script::default()
+    };
+    let report = run_all(&plan, &mut bench, &mut Notes::default());
+    assert_eq!((report.precise, report.blocks), (false, 12));
+}
+
+#[test]
+fn a_case_that_fails_is_not_waited_for() {
+    let plan = Plan {
+        precision: Some(0.01),
+        budget: Budget::Blocks(12),
+        ..smoke()
+    };
+    let mut bench = Script {
+        failing: Some(("epoch", 3)),
+        ..Script::default()
+    };
+    let report = run_all(&plan, &mut bench, &mut Notes::default());
+    assert_eq!((report.precise, report.blocks), (true, 8));
+    assert_eq!(report.failures.len(), 4);
 }
 
 #[test]

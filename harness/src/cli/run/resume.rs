@@ -43,8 +43,8 @@ pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitC
     let before = Before {
         blocks: blocks.unwrap_or(0),
         elapsed: Duration::from_millis(at_ms.unwrap_or(0)),
+        measurements: recorded.judged(),
         calibration: recorded.run.calibration,
-        measurements: recorded.measurements,
     };
     // A run lies two folders below the root: machine, then time.
     let root = recorded.dir.ancestors().nth(2).unwrap_or(&recorded.dir);
