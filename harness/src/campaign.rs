@@ -100,12 +100,14 @@ pub trait Observer {
     /// As [`measured`](Self::measured).
     fn probed(&mut self, probe: Probe) -> Result<(), Self::Error>;
 
-    /// A block is over: a moment at which nothing is being measured.
+    /// Nothing is being measured at the moment: the first block is about to
+    /// begin, or a block is over. So much time has passed since the campaign
+    /// began.
     ///
     /// # Errors
     ///
     /// As [`measured`](Self::measured).
-    fn block_ends(&mut self) -> Result<(), Self::Error>;
+    fn rests(&mut self, elapsed: Duration) -> Result<(), Self::Error>;
 
     /// Something that was asked for besides measurements is not to be had.
     fn lacks(&mut self, what: Lack, reason: &str);
@@ -209,14 +211,15 @@ pub fn run<O: Observer>(
         report: Report::default(),
         iterations: HashMap::new(),
         settled: Vec::new(),
+        resumed_at: before.elapsed,
         weights: HashMap::new(),
         calibration: before.calibration,
         precision: Precision::new(&before.measurements),
         error: None,
     };
     let first = before.blocks;
-    let resumed_at = before.elapsed;
     campaign.prepare(bench, &before.measurements);
+    campaign.rest(bench);
     let mut block = first;
     let mut longest = Duration::ZERO;
     loop {
@@ -224,7 +227,7 @@ pub fn run<O: Observer>(
             break;
         }
         let began = bench.now();
-        if !campaign.block(block, resumed_at, bench) {
+        if !campaign.block(block, bench) {
             break;
         }
         block += 1;
@@ -238,7 +241,7 @@ pub fn run<O: Observer>(
         };
         longest = longest.max(expected);
         // A block that would not fit is not begun.
-        let end = resumed_at + bench.now() + longest;
+        let end = campaign.resumed_at + bench.now() + longest;
         if plan.budget.is_spent(block, end) {
             break;
         }
@@ -266,6 +269,8 @@ struct Campaign<'c, O: Observer> {
     iterations: HashMap<Case, u64>,
     /// Cases that are not visited again.
     settled: Vec<Case>,
+    /// Time that was spent before it was resumed.
+    resumed_at: Duration,
     /// Bytes of a device, by strategy.
     weights: HashMap<&'static str, f64>,
     calibration: Option<Calibration>,
@@ -350,9 +355,15 @@ impl<O: Observer> Campaign<'_, O> {
         }
     }
 
+    /// Lets the observer write down what has been heard.
+    fn rest(&mut self, bench: &impl Bench) {
+        let kept = self.observer.rests(self.resumed_at + bench.now());
+        self.keep(kept);
+    }
+
     /// Measures a block; returns whether it came to its end and there is more
     /// to measure.
-    fn block(&mut self, block: u32, resumed_at: Duration, bench: &mut impl Bench) -> bool {
+    fn block(&mut self, block: u32, bench: &mut impl Bench) -> bool {
         let cases: Vec<Case> = self
             .plan
             .cases
@@ -370,14 +381,14 @@ impl<O: Observer> Campaign<'_, O> {
         order.calibration = self.calibration.clone();
         order.after_block = block.checked_sub(1).filter(|_| self.report.blocks > 0);
         let rounds_in_all = cases.len() * self.plan.sweeps as usize;
-        let began = bench.now();
+        let began = self.resumed_at + bench.now();
         let mut stopped = false;
         let mut ended_badly = false;
         let result = {
             // The clock of the bench cannot be asked while it is at work.
             let watch = std::time::Instant::now();
             bench.carry_out(&Order::Block(Box::new(order)), &mut |message| {
-                let elapsed = resumed_at + began + watch.elapsed();
+                let elapsed = began + watch.elapsed();
                 match message {
                     Message::Begun { case, rounds } => {
                         let of_block = rounds as f64 / rounds_in_all as f64;
@@ -402,7 +413,7 @@ impl<O: Observer> Campaign<'_, O> {
                         });
                     }
                     Message::Probed(mut probe) => {
-                        probe.at_ms += (resumed_at + began).as_millis() as u64;
+                        probe.at_ms += began.as_millis() as u64;
                         ended_badly = probe.disturbed && probe.after_block == Some(block);
                         self.learn(&probe);
                         let kept = self.observer.probed(probe);
@@ -419,8 +430,7 @@ impl<O: Observer> Campaign<'_, O> {
             })
         };
         self.precision.end_block(ended_badly);
-        let kept = self.observer.block_ends();
-        self.keep(kept);
+        self.rest(bench);
         self.report.interrupted |= stopped;
         if self.ends(bench) {
             return false;

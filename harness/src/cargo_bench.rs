@@ -354,6 +354,7 @@ impl Session {
             machine,
             calibration: Some(calibrate(self.engine.cpus())),
             probes: Vec::new(),
+            elapsed_ms: None,
             complete: false,
         }
     }

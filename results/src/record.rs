@@ -52,6 +52,11 @@ pub struct Run {
     /// blocks of a campaign.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Probe>,
+    /// Milliseconds that a campaign had taken, without the time for which it was
+    /// interrupted, when this was written: before a block or after the last.
+    /// Absent in older records and where no campaign was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
     /// What may mislead a reader of this run.
     pub warnings: Vec<Warning>,
     /// Whether the run measured all that it set out to measure.

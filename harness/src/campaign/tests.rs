@@ -156,7 +156,8 @@ struct Notes<'s> {
     kept: Vec<Measurement>,
     probes: Vec<Probe>,
     lacking: Vec<Lack>,
-    blocks: u32,
+    /// When nothing was being measured.
+    rests: Vec<Duration>,
     fail_after: Option<usize>,
     stop_after: Option<(usize, &'s Cell<bool>)>,
 }
@@ -190,8 +191,8 @@ impl Observer for Notes<'_> {
         Ok(())
     }
 
-    fn block_ends(&mut self) -> Result<(), &'static str> {
-        self.blocks += 1;
+    fn rests(&mut self, elapsed: Duration) -> Result<(), &'static str> {
+        self.rests.push(elapsed);
         Ok(())
     }
 
@@ -243,7 +244,8 @@ fn blocks_fill_the_time_and_no_more() {
     assert!(report.is_complete());
     assert_eq!(bench.now, Duration::from_secs(6));
     assert!(notes.kept.iter().all(|kept| kept.block < 10));
-    assert_eq!(notes.blocks, 10);
+    let rests = (0..=10).map(|block| Duration::from_millis(600) * block);
+    assert_eq!(notes.rests, rests.collect::<Vec<_>>());
 }
 
 #[test]
@@ -397,6 +399,8 @@ fn a_resumed_campaign_counts_on_from_where_it_was() {
     assert_eq!(blocks.clone().min(), Some(4));
     assert_eq!(blocks.max(), Some(9));
     assert!(notes.probes.iter().all(|probe| probe.at_ms >= 2_403));
+    assert_eq!(notes.rests.first(), Some(&Duration::from_millis(2_400)));
+    assert_eq!(notes.rests.last(), Some(&Duration::from_secs(6)));
 }
 
 /// Block 3 was interrupted: what the machine does when the campaign is resumed

@@ -72,6 +72,10 @@ fn a_killed_campaign_leaves_a_run_that_can_be_resumed() {
     #[cfg(target_os = "linux")]
     measuring.into_iter().for_each(wait_for_the_end_of);
 
+    // It is known how long it took to calibrate, although no block has ended.
+    let elapsed = newest(folder.path()).run.elapsed_ms.unwrap();
+    assert!(elapsed > 100, "{elapsed} ms");
+
     let run_file = newest(folder.path()).dir.join("run.json");
     let before = fs::read_to_string(&run_file).unwrap();
     // By another build it is not gone on with, and not touched.
@@ -85,7 +89,9 @@ fn a_killed_campaign_leaves_a_run_that_can_be_resumed() {
 
     fs::write(&run_file, before).unwrap();
     succeeds(folder.path(), &resume);
-    assert!(newest(folder.path()).run.complete);
+    let resumed = newest(folder.path()).run;
+    assert!(resumed.complete);
+    assert!(resumed.elapsed_ms > Some(elapsed));
 }
 
 /// Processes that were started by process `parent` and have not ended.

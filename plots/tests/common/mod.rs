@@ -230,6 +230,7 @@ impl Invented {
             },
             calibration: self.everything.then(|| calibration(self.cpus)),
             probes: probes(self.everything),
+            elapsed_ms: None,
             warnings: vec![Warning {
                 kind: "invented".to_owned(),
                 message: "No number of this run was measured <at all>.".to_owned(),

@@ -1,5 +1,7 @@
 //! Whoever follows a campaign: what it hears goes into the record at once.
 
+use std::time::Duration;
+
 use detach_harness::campaign::{Lack, Observer, Progress};
 use detach_harness::engine::Case;
 use detach_results::record::{Measurement, Warning};
@@ -64,9 +66,12 @@ impl Observer for Keeper {
         Ok(())
     }
 
-    fn block_ends(&mut self) -> Result<(), StoreError> {
+    fn rests(&mut self, elapsed: Duration) -> Result<(), StoreError> {
         let probes = std::mem::take(&mut self.probes);
-        self.recorder.update(|run| run.probes.extend(probes))
+        self.recorder.update(|run| {
+            run.probes.extend(probes);
+            run.elapsed_ms = u64::try_from(elapsed.as_millis()).ok();
+        })
     }
 
     fn lacks(&mut self, what: Lack, reason: &str) {

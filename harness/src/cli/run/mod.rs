@@ -131,6 +131,7 @@ fn describe(arguments: &RunArgs, choice: &Choice, seed: u64) -> Run {
         machine,
         calibration: None,
         probes: Vec::new(),
+        elapsed_ms: None,
         warnings,
         complete: false,
     }

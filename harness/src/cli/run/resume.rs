@@ -39,10 +39,9 @@ pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitC
     let plan = plan(&arguments, &choice, recorded.run.seed);
 
     let blocks = recorded.measurements.iter().map(|m| m.block + 1).max();
-    let at_ms = recorded.run.probes.iter().map(|probe| probe.at_ms).max();
     let before = Before {
         blocks: blocks.unwrap_or(0),
-        elapsed: Duration::from_millis(at_ms.unwrap_or(0)),
+        elapsed: elapsed(&recorded.run),
         measurements: recorded.judged(),
         calibration: recorded.run.calibration,
     };
@@ -55,6 +54,12 @@ pub(super) fn resume(run: &Path, time: Option<Duration>) -> anyhow::Result<ExitC
     );
     show::announce(&plan, recorder.dir());
     measure(&plan, before, recorder, root)
+}
+
+/// How long a run has measured. Older records have only their probes to tell.
+fn elapsed(run: &Run) -> Duration {
+    let last = run.probes.iter().map(|probe| probe.at_ms).max();
+    Duration::from_millis(run.elapsed_ms.or(last).unwrap_or(0))
 }
 
 /// The arguments that a run was begun with, as its record repeats them.
