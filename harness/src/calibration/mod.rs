@@ -46,6 +46,7 @@ use std::time::Duration;
 use detach_results::Calibration;
 
 pub use prober::Prober;
+pub(crate) use team::alone;
 
 /// How often the parallelism is measured; the median counts.
 const PARALLEL_REPEATS: usize = 5;

@@ -60,7 +60,7 @@ pub(super) fn on_each<T: Send>(cpus: &[usize], job: impl Fn(usize) -> T + Sync) 
 /// # Panics
 ///
 /// As [`on_each`].
-pub(super) fn alone<T: Send>(cpu: usize, job: impl Fn() -> T + Sync) -> T {
+pub(crate) fn alone<T: Send>(cpu: usize, job: impl Fn() -> T + Sync) -> T {
     let mut results = on_each(&[cpu], |_| job());
     results.pop().expect("one thread returns one result")
 }

@@ -14,7 +14,7 @@ use rand::seq::SliceRandom;
 use super::protocol::{BlockOrder, Mailbox, Message, Order};
 use crate::calibration::{self, Prober};
 use crate::engine::{
-    Case, Collector, Engine, Level, Round, RoundError, Scenario, Unknown, unsupported,
+    Case, Collector, Engine, Level, Round, RoundError, Scenario, Unknown, turn_ns, unsupported,
 };
 
 /// A round that misses its target by more than this factor changes how many
@@ -121,6 +121,9 @@ fn measure<W: Write>(
         Ok(disturbed)
     };
     let disturbed = probe(mailbox, order.after_block)?;
+    // On the same CPU in every block. Wherever this thread happens to be may be
+    // a slower core, and then the holds of one block were longer than another's.
+    calibration::alone(order.cpus[0], turn_ns);
 
     if order.fifo
         && let Err(error) = engine.demand_fifo()

@@ -66,6 +66,7 @@ pub use round::{Observed, Phases, Round, RoundError, THINNEST_LAP_NS, VisitTimes
 pub use scenario::{MOST_DEVICES, Scenario, Unknown, strategy};
 pub use softc::Softc;
 pub(crate) use softc::sink;
+pub(crate) use work::turn_ns;
 pub use workloads::BATCH;
 
 /// How long a round may take. It is meant to take milliseconds, and with a slow

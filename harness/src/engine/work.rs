@@ -3,8 +3,9 @@
 //! A holder that should be busy for a microsecond cannot wait for the clock to
 //! say so: reading it takes as long as the shorter holds. So work is a chain of
 //! multiplications, each of which needs the result of the one before, and how
-//! many make a nanosecond is found out once for each process. It touches no
-//! memory, and shares nothing with the strategies but the core it runs on.
+//! many make a nanosecond is found out once for each process: on the thread that
+//! first asks, so whoever cares on which CPU does so there. It touches no memory,
+//! and shares nothing with the strategies but the core it runs on.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -28,10 +29,11 @@ pub(crate) fn work(turns: u64) {
     sink(value);
 }
 
-/// The turns that fill this many nanoseconds on this machine, as it is now.
-pub(crate) fn turns_for(nanoseconds: u64) -> u64 {
+/// How long a turn takes, in nanoseconds: found out on the calling thread,
+/// unless it is known already.
+pub(crate) fn turn_ns() -> f64 {
     static TURN: OnceLock<f64> = OnceLock::new();
-    let turn = TURN.get_or_init(|| {
+    *TURN.get_or_init(|| {
         let trials = (0..TRIALS).map(|_| {
             let start = Instant::now();
             work(black_box(TRIAL));
@@ -39,8 +41,12 @@ pub(crate) fn turns_for(nanoseconds: u64) -> u64 {
         });
         let fastest = trials.min().unwrap_or_default();
         fastest.max(Duration::from_nanos(1)).as_secs_f64() * 1e9 / TRIAL as f64
-    });
-    (nanoseconds as f64 / turn).round() as u64
+    })
+}
+
+/// The turns that fill this many nanoseconds; see [`turn_ns`].
+pub(crate) fn turns_for(nanoseconds: u64) -> u64 {
+    (nanoseconds as f64 / turn_ns()).round() as u64
 }
 
 #[cfg(test)]
@@ -53,5 +59,12 @@ mod tests {
         let (short, long) = (turns_for(1_000), turns_for(10_000));
         assert!(short > 0);
         assert!((9 * short..=11 * short).contains(&long), "{short} {long}");
+    }
+
+    #[test]
+    fn who_asks_first_decides_for_all() {
+        let first = std::thread::spawn(turn_ns).join().unwrap();
+        assert!(first > 0.0);
+        assert_eq!(turn_ns(), first);
     }
 }
