@@ -43,7 +43,7 @@ mod transfers;
 
 use std::time::Duration;
 
-use detach_results::Calibration;
+use detach_results::{Calibration, stats};
 
 pub use prober::Prober;
 pub(crate) use team::alone;
@@ -77,18 +77,17 @@ pub fn calibrate(cpus: &[usize]) -> Calibration {
         heavy_fence_busy_ns: fences.busy,
         transfers: (several && pinned).then(|| transfers::matrix(cpus)),
         parallelism: several.then(|| {
-            let mut found: Vec<f64> = (0..PARALLEL_REPEATS)
+            let found: Vec<f64> = (0..PARALLEL_REPEATS)
                 .map(|_| counters::together(cpus, counters::WINDOW).parallelism)
                 .collect();
-            median(&mut found)
+            median(&found)
         }),
     }
 }
 
 /// The median of samples of which there is at least one.
-fn median(samples: &mut [f64]) -> f64 {
-    samples.sort_unstable_by(f64::total_cmp);
-    samples[samples.len() / 2]
+fn median(samples: &[f64]) -> f64 {
+    stats::median(samples).expect("times and their ratios are finite numbers")
 }
 
 /// Time as a number of nanoseconds.

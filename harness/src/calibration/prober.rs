@@ -19,13 +19,13 @@ const PING_PONG: Duration = Duration::from_millis(2);
 pub struct Prober {
     cpus: Vec<usize>,
     pinned: bool,
-    parallelism: Option<f64>,
+    parallelism: f64,
 }
 
 /// What was found at one moment.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Found {
-    together: Option<Together>,
+    together: Together,
     one_way_ns: Option<f64>,
 }
 
@@ -39,16 +39,13 @@ impl Prober {
     /// When there are no CPUs, or the system refuses to start a thread on each.
     pub fn new(cpus: &[usize], calibration: Option<&Calibration>) -> Self {
         assert!(!cpus.is_empty(), "a probe needs a CPU");
-        let mut prober = Prober {
+        let known = calibration.and_then(|known| known.parallelism);
+        Prober {
             cpus: cpus.to_vec(),
             pinned: team::can_pin(cpus),
-            parallelism: calibration.and_then(|known| known.parallelism),
-        };
-        if prober.parallelism.is_none() {
-            let together = prober.look().together;
-            prober.parallelism = together.map(|together| together.parallelism);
+            parallelism: known
+                .unwrap_or_else(|| counters::together(cpus, counters::WINDOW).parallelism),
         }
-        prober
     }
 
     /// Looks at the machine, for some 15 ms on two CPUs. The record says that
@@ -64,11 +61,10 @@ impl Prober {
     pub fn probe(&self, at: Duration, after_block: Option<u32>) -> Probe {
         let found = self.look();
         let several = self.cpus.len() > 1;
-        let parallelism = found.together.map(|together| together.parallelism);
         Probe {
             at_ms: u64::try_from(at.as_millis()).unwrap_or(u64::MAX),
             after_block,
-            parallelism: parallelism.filter(|_| several),
+            parallelism: several.then_some(found.together.parallelism),
             ping_pong_ns: found.one_way_ns,
             disturbed: self.is_disturbed(&found),
         }
@@ -80,15 +76,17 @@ impl Prober {
             _ => None,
         };
         Found {
-            together: Some(counters::together(&self.cpus, counters::WINDOW)),
+            together: counters::together(&self.cpus, counters::WINDOW),
             one_way_ns: pair.map(|pair| transfers::one_way(pair, PING_PONG)),
         }
     }
 
     fn is_disturbed(&self, found: &Found) -> bool {
-        let less_parallel = found.together.zip(self.parallelism);
-        found.together.is_some_and(|together| together.robbed)
-            || less_parallel.is_some_and(|(now, known)| now.parallelism < PARALLELISM_LEFT * known)
+        let Together {
+            parallelism,
+            robbed,
+        } = found.together;
+        robbed || parallelism < PARALLELISM_LEFT * self.parallelism
     }
 }
 
@@ -100,16 +98,16 @@ mod tests {
         Prober {
             cpus: vec![0, 1],
             pinned: true,
-            parallelism: Some(0.8),
+            parallelism: 0.8,
         }
     }
 
     fn found(parallelism: f64, robbed: bool) -> Found {
         Found {
-            together: Some(Together {
+            together: Together {
                 parallelism,
                 robbed,
-            }),
+            },
             one_way_ns: Some(50.0),
         }
     }
@@ -125,10 +123,10 @@ mod tests {
     #[test]
     fn a_robbed_counter_needs_no_calibration() {
         let prober = Prober {
-            parallelism: Some(0.5),
+            parallelism: 0.5,
             ..prober()
         };
         assert!(prober.is_disturbed(&found(0.5, true)));
-        assert!(!prober.is_disturbed(&Found::default()));
+        assert!(!prober.is_disturbed(&found(0.5, false)));
     }
 }

@@ -72,8 +72,7 @@ pub(super) fn one_way(pair: [usize; 2], time: Duration) -> f64 {
             Vec::new()
         }
     });
-    let mut batches = results.into_iter().next().unwrap_or_default();
-    median(&mut batches)
+    median(&results[0])
 }
 
 /// Writes odd numbers and waits for the even ones; returns the time of one way

@@ -64,10 +64,7 @@ pub struct OrderedCase {
     twin: bool,
     scenario: String,
     threads: usize,
-    hold_ns: u64,
-    devices: usize,
-    skewed: bool,
-    detach_rate: u64,
+    level: Level,
     /// Iterations that filled a round in the block before.
     pub iterations: Option<u64>,
 }
@@ -75,21 +72,12 @@ pub struct OrderedCase {
 impl OrderedCase {
     /// The case as it is ordered.
     pub fn new(case: &Case, iterations: Option<u64>) -> Self {
-        let Level {
-            hold_ns,
-            devices,
-            skewed,
-            detach_rate,
-        } = case.level;
         OrderedCase {
             strategy: case.strategy.to_owned(),
             twin: case.twin,
             scenario: case.scenario.name().to_owned(),
             threads: case.threads,
-            hold_ns,
-            devices,
-            skewed,
-            detach_rate,
+            level: case.level,
             iterations,
         }
     }
@@ -107,12 +95,7 @@ impl OrderedCase {
             twin: self.twin,
             scenario,
             threads: self.threads,
-            level: Level {
-                hold_ns: self.hold_ns,
-                devices: self.devices,
-                skewed: self.skewed,
-                detach_rate: self.detach_rate,
-            },
+            level: self.level,
         })
     }
 }

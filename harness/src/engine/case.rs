@@ -4,12 +4,13 @@
 use std::fmt;
 
 use detach_strategies::registry;
+use serde::{Deserialize, Serialize};
 
 use super::scenario::Scenario;
 
 /// What a scenario varies besides the strategy and the number of workers. What
 /// it does not vary is at its default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Level {
     /// How long a holder stays inside, in nanoseconds.
     pub hold_ns: u64,
