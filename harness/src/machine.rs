@@ -13,4 +13,6 @@ mod probe;
 pub use build::build_info;
 pub use concerns::{Concern, concerns, warnings};
 pub use conditions::Conditions;
+#[cfg(target_os = "linux")]
+pub(crate) use conditions::pressure;
 pub use probe::{probe, probe_at};

@@ -230,16 +230,6 @@ fn parse_stat(stat: &str, cpus: &[usize]) -> Option<CpuTimes> {
     })
 }
 
-/// The total of the line `some` of `/proc/pressure/cpu`, in microseconds.
-#[cfg(any(target_os = "linux", test))]
-fn parse_pressure(pressure: &str) -> Option<u64> {
-    let some = pressure.lines().find(|line| line.starts_with("some "))?;
-    let total = some
-        .split_ascii_whitespace()
-        .find_map(|word| word.strip_prefix("total="))?;
-    total.parse().ok()
-}
-
 /// The second number of a thread's `schedstat`: nanoseconds on a run queue.
 ///
 /// The third counts how often it ran, and a thread that reads its own has run.
@@ -259,7 +249,8 @@ mod imp {
     use std::os::unix::fs::FileExt;
     use std::time::{Duration, Instant};
 
-    use super::{Machine, fs, parse_pressure, parse_schedstat, parse_stat};
+    use super::{Machine, fs, parse_schedstat, parse_stat};
+    use crate::machine::pressure;
 
     /// CPU time and involuntary switches of a thread or process.
     fn usage(who: libc::c_int) -> Option<libc::rusage> {
@@ -303,7 +294,7 @@ mod imp {
             cpus: read("/proc/stat").and_then(|stat| parse_stat(&stat, cpus)),
             own: usage(libc::RUSAGE_SELF)
                 .and_then(|usage| Some(duration(usage.ru_utime)? + duration(usage.ru_stime)?)),
-            pressure_us: read("/proc/pressure/cpu").and_then(|text| parse_pressure(&text)),
+            pressure_us: read("/proc/pressure/cpu").and_then(|text| pressure(&text, "total=")),
             tick: tick(),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 
 use detach_strategies::platform::topology::{Topology, parse_cpu_list};
 
@@ -38,7 +39,7 @@ impl Conditions {
         let read = |name: &str| fs::read_to_string(root.join(name)).ok();
         Conditions {
             load: read("proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
-            pressure_percent: read("proc/pressure/cpu").as_deref().and_then(pressure),
+            pressure_percent: read("proc/pressure/cpu").and_then(|text| pressure(&text, "avg10=")),
             boost: read("sys/devices/system/cpu/cpufreq/boost")
                 .map(|text| text.trim() == "1")
                 .or_else(|| {
@@ -64,19 +65,27 @@ fn available(text: &str) -> Option<f64> {
     (all > 0.0).then(|| 100.0 * free / all)
 }
 
-/// The ten-second average of a line such as
-/// `some avg10=1.53 avg60=0.80 avg300=0.12 total=12345`.
-fn pressure(text: &str) -> Option<f64> {
+/// What is behind a key, such as `avg10=`, in a line such as
+/// `some avg10=1.53 avg60=0.80 avg300=0.12 total=12345`: averages are
+/// percentages, the total is in microseconds.
+pub(crate) fn pressure<T: FromStr>(text: &str, key: &str) -> Option<T> {
     let some = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let average = some
-        .split(' ')
-        .find_map(|word| word.strip_prefix("avg10="))?;
-    average.parse().ok()
+    let mut words = some.split_ascii_whitespace();
+    words.find_map(|word| word.strip_prefix(key))?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pressure_is_that_of_some() {
+        let text = "some avg10=1.00 avg60=0.50 avg300=0.10 total=424242\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        assert_eq!(pressure(text, "total="), Some(424_242));
+        assert_eq!(pressure(text, "avg60="), Some(0.5));
+        assert_eq!(pressure::<u64>("", "total="), None);
+    }
 
     #[test]
     fn reads_what_the_system_tells() {

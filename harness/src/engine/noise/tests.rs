@@ -16,14 +16,6 @@ fn times_are_those_of_the_cpus_in_use() {
 }
 
 #[test]
-fn pressure_is_the_total_of_some() {
-    let text = "some avg10=1.00 avg60=0.50 avg300=0.10 total=424242\n\
-                full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
-    assert_eq!(parse_pressure(text), Some(424_242));
-    assert_eq!(parse_pressure(""), None);
-}
-
-#[test]
 fn waiting_is_the_second_number_where_statistics_are_kept() {
     assert_eq!(parse_schedstat("1234 567 8\n"), Some(567));
     assert_eq!(parse_schedstat("0 0 0\n"), None);
