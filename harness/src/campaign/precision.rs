@@ -42,8 +42,8 @@ impl Precision {
     pub(super) fn add(&mut self, measurement: &Measurement) {
         let median = match &measurement.outcome {
             Outcome::Cost(cost) => cost.ns_per_op.median,
-            Outcome::Detach(detach) => detach.latency_ns.p50 as f64,
-            Outcome::Visits(visits) => visits.visit_ns.p50 as f64,
+            Outcome::Detach(detach) => detach.latency_ns.median(),
+            Outcome::Visits(visits) => visits.visit_ns.median(),
             Outcome::Unsupported { .. } => return,
         };
         let key = Key::of(measurement);
