@@ -62,6 +62,8 @@
 //! does not protect, and the round fails. No clock takes part in that. (Holders
 //! of copies are not waited for, and may be overtaken.)
 
+mod batch;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,6 +85,7 @@ use crate::engine::padded::Padded;
 use crate::engine::round::{Observed, Phases, RoundError};
 use crate::engine::softc::Payload;
 use crate::engine::{Seen, count};
+use batch::{Batch, Call, Visit};
 
 /// Devices that are attached at a time: many enough that starting a batch is
 /// rare, few enough to stay in the caches.
@@ -179,20 +182,6 @@ struct Stage<'d, D, S> {
     arrived: Vec<Padded<AtomicUsize>>,
 }
 
-/// A worker's last visit to a device.
-#[derive(Clone, Copy, Debug, Default)]
-struct Visit {
-    last_entry: u64,
-    last_leave: u64,
-}
-
-/// One detach, as the detacher saw it.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    called: u64,
-    returned: u64,
-}
-
 /// What a thread brings home, and what disturbed it.
 enum Report {
     Worker {
@@ -206,45 +195,6 @@ enum Report {
         took: Duration,
         noise: ThreadNoise,
     },
-}
-
-/// What a batch has shown.
-#[derive(Debug, Default)]
-struct Batch {
-    visits: Vec<Vec<Visit>>,
-    refusals: Vec<Histogram<u64>>,
-    calls: Vec<Call>,
-    fences: Vec<u64>,
-    took: Duration,
-    noise: ThreadNoise,
-}
-
-impl Batch {
-    /// Counts every detach, fence and refusal of the batch.
-    fn add_to(&self, phases: &mut Phases) {
-        for (index, call) in self.calls.iter().enumerate() {
-            let took = call.returned.saturating_sub(call.called);
-            latency::record(&mut phases.latency, took);
-            phases.total += Duration::from_nanos(took);
-            let visits = || self.visits.iter().map(|visits| visits[index]);
-            let phase = |stamp: u64| stamp.saturating_sub(call.called);
-            if let Some(stamp) = visits().map(|visit| visit.last_entry).max() {
-                latency::record(&mut phases.last_entry, phase(stamp));
-            }
-            if let Some(stamp) = visits().map(|visit| visit.last_leave).max() {
-                latency::record(&mut phases.last_leave, phase(stamp));
-            }
-        }
-        for &fence in &self.fences {
-            latency::record(&mut phases.heavy_fence, fence);
-        }
-        for refusals in &self.refusals {
-            phases
-                .refused
-                .add(refusals)
-                .expect("all histograms have the same bounds");
-        }
-    }
 }
 
 /// Detaches all `devices`, whose serials count up from `first`.
@@ -458,67 +408,5 @@ where
         let before = self.clock.now();
         Membarrier::heavy();
         self.clock.now().saturating_sub(before)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn visit(last_entry: u64, last_leave: u64) -> Visit {
-        Visit {
-            last_entry,
-            last_leave,
-        }
-    }
-
-    #[test]
-    fn phases_count_from_the_call_to_the_latest_worker() {
-        let batch = Batch {
-            visits: vec![
-                vec![visit(90, 120), visit(300, 301)],
-                vec![visit(150, 180), visit(280, 290)],
-            ],
-            calls: vec![
-                Call {
-                    called: 100,
-                    returned: 200,
-                },
-                Call {
-                    called: 400,
-                    returned: 410,
-                },
-            ],
-            fences: vec![7],
-            ..Batch::default()
-        };
-        let mut phases = Phases::new();
-        batch.add_to(&mut phases);
-        let values = |histogram: &hdrhistogram::Histogram<u64>| -> Vec<u64> {
-            let recorded = histogram.iter_recorded();
-            recorded.map(|bucket| bucket.value_iterated_to()).collect()
-        };
-        assert_eq!(values(&phases.latency), [10, 100]);
-        // In the second detach everything was over before the call.
-        assert_eq!(values(&phases.last_entry), [0, 50]);
-        assert_eq!(values(&phases.last_leave), [0, 80]);
-        assert_eq!(values(&phases.heavy_fence), [7]);
-        assert_eq!(phases.total, Duration::from_nanos(110));
-    }
-
-    #[test]
-    fn an_idle_detach_has_no_phases_of_workers() {
-        let batch = Batch {
-            calls: vec![Call {
-                called: 1,
-                returned: 4,
-            }],
-            ..Batch::default()
-        };
-        let mut phases = Phases::new();
-        batch.add_to(&mut phases);
-        assert_eq!(phases.latency.len(), 1);
-        assert!(phases.last_entry.is_empty());
-        assert!(phases.last_leave.is_empty());
     }
 }
