@@ -64,7 +64,7 @@ impl<'a> Column<'a> {
     /// A cell's number with its unit, and the sign of those that rest on
     /// disturbed samples.
     pub(crate) fn write(&self, cell: &Cell<'_>) -> String {
-        let sign = if cell.row.rests_on_disturbed {
+        let sign = if cell.reading.rests_on_disturbed {
             " !"
         } else {
             ""

@@ -165,16 +165,18 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
     if rows().any(|row| row.oversubscribed) {
         notes.push("+ oversubscribed: more threads than CPUs.".to_owned());
     }
-    let others: Vec<&Row> = others
-        .iter()
-        .flat_map(|column| column.cells.iter().map(|cell| cell.row))
-        .collect();
-    let all: Vec<&Row> = rows().copied().chain(others).collect();
-    if all.iter().any(|row| row.rests_on_disturbed) {
+    let cells = || others.iter().flat_map(|column| &column.cells);
+    if rows().any(|row| row.rests_on_disturbed)
+        || cells().any(|cell| cell.reading.rests_on_disturbed)
+    {
         notes.push(
             "! rests on samples that were disturbed by other activity on the machine.".to_owned(),
         );
     }
+    let all: Vec<&Row> = rows()
+        .copied()
+        .chain(cells().map(|cell| cell.row))
+        .collect();
     notes.extend(data.set_apart(&all));
     notes.extend(twins(all.iter().map(|row| row.key.strategy.as_str())));
     for (strategy, reason) in data.unsupported() {

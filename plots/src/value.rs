@@ -1,7 +1,7 @@
 //! The numbers that figures and tables take from a row, each with its name and
 //! the way it is written.
 
-use detach_results::{DetachSummary, Estimate, Key, Row};
+use detach_results::{Estimate, Key, Row};
 
 use crate::axes::Format;
 use crate::data::Data;
@@ -17,7 +17,8 @@ pub(crate) enum Value {
     Time,
     /// The same without what it takes with [`FLOOR`] in the same setting.
     Overhead,
-    /// Throughput over that of the same strategy while nothing is detached.
+    /// Throughput of a worker over that with the same strategy while nothing is
+    /// detached.
     Kept,
     /// Median time until detach returned.
     Median,
@@ -31,75 +32,83 @@ pub(crate) enum Value {
     Bytes,
 }
 
-/// A value, and the ends of its interval where there is one.
+/// A value, the ends of its interval where there is one, and whether disturbed
+/// samples are in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) value: f64,
     pub(crate) interval: Option<(f64, f64)>,
+    pub(crate) rests_on_disturbed: bool,
 }
 
 impl Reading {
-    fn bare(value: f64) -> Reading {
+    fn bare(row: &Row, value: f64) -> Reading {
         Reading {
             value,
             interval: None,
+            rests_on_disturbed: row.rests_on_disturbed,
         }
     }
 
-    fn of(estimate: &Estimate) -> Reading {
+    fn of(row: &Row, estimate: &Estimate) -> Reading {
         Reading {
-            value: estimate.median,
             interval: Some((estimate.ci_low, estimate.ci_high)),
+            ..Reading::bare(row, estimate.median)
         }
     }
 }
 
 /// The median of detach latencies. Where a figure shows no percentiles of the
 /// whole distribution, it is that of the processes, which has an interval.
-fn median(detach: &DetachSummary) -> Reading {
-    Reading::of(&detach.p50_ns)
+fn median(row: &Row) -> Option<Reading> {
+    Some(Reading::of(row, &row.detach.as_ref()?.p50_ns))
 }
 
 impl Value {
     /// What a row holds of it.
     pub(crate) fn of(self, data: &Data<'_>, row: &Row) -> Option<Reading> {
         let (cost, detach) = (row.cost.as_ref(), row.detach.as_ref());
-        let cost_in = |key: &Key| data.summary.get(key)?.cost.as_ref();
         Some(match self {
-            Value::Time => Reading::of(&cost?.ns_per_op),
+            Value::Time => Reading::of(row, &cost?.ns_per_op),
             Value::Overhead => {
                 let floor = Key {
                     strategy: FLOOR.to_owned(),
                     ..row.key.clone()
                 };
-                let (whole, floor) = (&cost?.ns_per_op, &cost_in(&floor)?.ns_per_op);
+                let floor_row = data.summary.get(&floor)?;
+                let (whole, floor) = (&cost?.ns_per_op, &floor_row.cost.as_ref()?.ns_per_op);
                 if row.key.strategy == FLOOR {
                     return None;
                 }
                 Reading {
                     value: whole.median - floor.median,
                     interval: Some((whole.ci_low - floor.ci_high, whole.ci_high - floor.ci_low)),
+                    rests_on_disturbed: row.rests_on_disturbed || floor_row.rests_on_disturbed,
                 }
             }
             Value::Kept => {
-                let calm = Key {
-                    detach_rate: 0,
-                    ..row.key.clone()
-                };
-                Reading::bare(cost?.ops_per_second / cost_in(&calm)?.ops_per_second)
-            }
-            Value::Median => median(detach?),
-            Value::Tail => Reading::bare(detach?.latency_ns.p99 as f64),
-            Value::Each => {
-                let share = 1.0 / row.key.devices.max(1) as f64;
-                let Reading { value, interval } = median(detach?);
+                let cost = cost?;
+                let kept = cost.to_calm?.inverse();
                 Reading {
-                    value: value * share,
-                    interval: interval.map(|(low, high)| (low * share, high * share)),
+                    value: kept.ratio,
+                    interval: Some((kept.ci_low, kept.ci_high)),
+                    rests_on_disturbed: cost.to_calm_rests_on_disturbed,
                 }
             }
-            Value::VisitTail => Reading::bare(row.visits.as_ref()?.visit_ns.p99 as f64),
-            Value::Bytes => Reading::bare(cost?.bytes_per_device?),
+            Value::Median => median(row)?,
+            Value::Tail => Reading::bare(row, detach?.latency_ns.p99 as f64),
+            Value::Each => {
+                let share = 1.0 / row.key.devices.max(1) as f64;
+                let whole = median(row)?;
+                let interval = whole.interval;
+                Reading {
+                    value: whole.value * share,
+                    interval: interval.map(|(low, high)| (low * share, high * share)),
+                    ..whole
+                }
+            }
+            Value::VisitTail => Reading::bare(row, row.visits.as_ref()?.visit_ns.p99 as f64),
+            Value::Bytes => Reading::bare(row, cost?.bytes_per_device?),
         })
     }
 

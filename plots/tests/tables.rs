@@ -5,8 +5,8 @@ mod common;
 
 use common::{Invented, NOBODY, unsupported};
 use detach_plots::readme::{self, ReadmeError};
-use detach_plots::{run_id, table};
-use detach_results::{Outcome, Recorded};
+use detach_plots::{drawings, run_id, table};
+use detach_results::{Measurement, Outcome, Recorded};
 
 /// A run whose costs are round numbers: 12 ns for refcount, 1.5 ns for
 /// turnstile, at one worker.
@@ -32,6 +32,17 @@ fn round_numbers() -> Recorded {
         }
     }
     recorded
+}
+
+/// Makes every sample of some measurements a disturbed one.
+fn disturb(recorded: &mut Recorded, which: impl Fn(&Measurement) -> bool) {
+    for measurement in &mut recorded.measurements {
+        let chosen = which(measurement);
+        if let (true, Outcome::Cost(cost)) = (chosen, &mut measurement.outcome) {
+            cost.noise.disturbed_samples = cost.noise.samples;
+            cost.disturbed = true;
+        }
+    }
 }
 
 /// The words of the line that begins with a strategy's name.
@@ -155,6 +166,30 @@ fn the_other_scenarios_share_a_few_short_tables() {
 
     let markdown = table::markdown(&recorded).expect("table");
     assert!(markdown.contains("short life, 2 workers"), "{markdown}");
+}
+
+#[test]
+fn what_is_held_against_disturbed_samples_is_signed() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile"],
+        threads: vec![1],
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    }
+    .recorded();
+    let explained = "! rests on samples that were disturbed";
+    assert!(!table::text(&recorded).expect("table").contains(explained));
+    // What throughput is left is told by a row that is not in the table.
+    disturb(&mut recorded, |measurement| {
+        measurement.scenario == "disturbance" && measurement.workload.detach_rate == Some(0)
+    });
+    let text = table::text(&recorded).expect("table");
+    assert!(text.contains("98.1% !"), "{text}");
+    assert!(text.contains(explained), "{text}");
+    let figures = drawings(&recorded).expect("figures");
+    let figure = figures.iter().find(|figure| figure.name == "disturbance");
+    assert!(figure.expect("a figure").svg.contains("A ring also marks"));
 }
 
 #[test]

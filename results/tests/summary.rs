@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use detach_results::{
-    BASELINE, Cost, Detach, DetachSummary, Estimate, Latency, Measurement, Noise, Outcome,
-    PoolError, Ratio, Row, Spread, Summary, Visits, Workload, latency,
+    BASELINE, Cost, CostSummary, Detach, DetachSummary, Estimate, Latency, Measurement, Noise,
+    Outcome, PoolError, Ratio, Row, Spread, Summary, Visits, Workload, latency,
 };
 
 fn measurement(strategy: &str, threads: usize, block: u32, outcome: Outcome) -> Measurement {
@@ -108,6 +108,70 @@ fn ratios_are_taken_within_blocks() {
     );
     assert_eq!(row.mechanisms["rseq"], 45);
     assert_eq!((row.records, row.blocks, row.disturbed_records), (9, 9, 1));
+}
+
+/// A cost while so many other devices are detached per second.
+fn disturbance(rate: u64, block: u32, samples: &[f64]) -> Measurement {
+    let mut measurement = cost("turnstile", 1, block, samples);
+    measurement.scenario = "disturbance".into();
+    measurement.workload.detach_rate = Some(rate);
+    measurement
+}
+
+fn cost_at_rate(measurements: &[Measurement], rate: u64) -> CostSummary {
+    let summary = Summary::new(measurements, BASELINE, 0).unwrap();
+    let mut rows = summary.rows.into_iter();
+    let row = rows.find(|row| row.key.detach_rate == rate).unwrap();
+    row.cost.unwrap()
+}
+
+/// The machine becomes four times as slow over nine blocks, and the calm row
+/// lacks the slow half of them. An operation takes a quarter more in each.
+#[test]
+fn a_machine_that_slows_down_does_not_change_what_detaches_cost() {
+    let mut measurements = Vec::new();
+    for block in 0..9 {
+        let slow = 1.0 + f64::from(block) * 0.375;
+        if block < 5 {
+            measurements.push(disturbance(0, block, &[8.0 * slow]));
+        }
+        measurements.push(disturbance(1_000, block, &[10.0 * slow]));
+    }
+    let busy = cost_at_rate(&measurements, 1_000);
+    let calm = cost_at_rate(&measurements, 0);
+    // The medians alone would say 25 over 14.
+    assert_eq!((busy.ns_per_op.median, calm.ns_per_op.median), (25.0, 14.0));
+    let ratio = busy.to_calm.unwrap();
+    assert_eq!(
+        (ratio.ratio, ratio.ci_low, ratio.ci_high),
+        (1.25, 1.25, 1.25)
+    );
+    assert_eq!(ratio.inverse().ratio, 0.8);
+    assert!(!busy.to_calm_rests_on_disturbed);
+    assert_eq!(calm.to_calm, Some(Ratio::ONE));
+    // No other strategy is in it.
+    assert_eq!(busy.to_baseline, None);
+}
+
+#[test]
+fn what_detaches_cost_tells_when_either_side_was_disturbed() {
+    let side = |rate: u64, disturbed: bool| {
+        (0..4).map(move |block| {
+            let measurement = disturbance(rate, block, &[10.0 + rate as f64]);
+            match disturbed {
+                true => all_disturbed(measurement),
+                false => measurement,
+            }
+        })
+    };
+    for (calm, busy) in [(false, false), (true, false), (false, true)] {
+        let measurements: Vec<Measurement> = side(0, calm).chain(side(10, busy)).collect();
+        let figures = cost_at_rate(&measurements, 10);
+        assert_eq!(figures.to_calm.unwrap().ratio, 2.0);
+        assert_eq!(figures.to_calm_rests_on_disturbed, calm || busy);
+    }
+    let alone: Vec<Measurement> = side(10, false).collect();
+    assert_eq!(cost_at_rate(&alone, 10).to_calm, None);
 }
 
 #[test]

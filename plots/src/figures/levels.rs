@@ -127,6 +127,7 @@ fn panel(
                 .filter_map(|row| {
                     let reading = value.of(data, row)?;
                     let mut marks = marks(row);
+                    marks.disturbed = reading.rests_on_disturbed;
                     let nothing = value == Value::Overhead
                         && reading.interval.is_some_and(|(low, _)| low <= 0.0);
                     marks.hollow |= skewed || nothing;
@@ -189,9 +190,9 @@ fn notes(data: &Data<'_>, entry: &Entry, rows: &[&Row], overhead: bool) -> Vec<S
         style::sort_ids(&mut without);
         without.dedup();
         notes.push(
-            "All workers together, over what the same strategy reaches while nothing is detached. \
-             Higher is better. Where a line ends early, the \
-             strategy could not detach more often."
+            "What a worker gets done, over what it does with the same strategy while nothing is \
+             detached: ratios within blocks, with their 95% intervals as bars. Higher is better. \
+             Where a line ends early, the strategy could not detach more often."
                 .to_owned(),
         );
         if !without.is_empty() {
@@ -218,6 +219,16 @@ fn notes(data: &Data<'_>, entry: &Entry, rows: &[&Row], overhead: bool) -> Vec<S
         notes.push(format!(
             "What protection adds is not shown: that needs {FLOOR}."
         ));
+    }
+    let compared = |row: &Row| {
+        let mut readings = panels.iter().filter_map(|(value, _)| value.of(data, row));
+        readings.any(|reading| reading.rests_on_disturbed && !row.rests_on_disturbed)
+    };
+    if rows.iter().any(|row| compared(row)) {
+        notes.push(
+            "A ring also marks what is held against disturbed samples, for want of others."
+                .to_owned(),
+        );
     }
     if rows.iter().any(|row| row.key.skewed) {
         notes.push(

@@ -142,7 +142,7 @@ fn notes(data: &Data<'_>, columns: &[Column<'_>], strategies: &[String]) -> Vec<
     if columns
         .iter()
         .flat_map(|column| &column.cells)
-        .any(|cell| cell.row.rests_on_disturbed)
+        .any(|cell| cell.reading.rests_on_disturbed)
     {
         notes.push("! rests on samples that were disturbed.".to_owned());
     }

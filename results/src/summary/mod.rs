@@ -23,7 +23,8 @@
 //! Otherwise all are used, and [`Row::rests_on_disturbed`] says so. A ratio
 //! uses the blocks that are undisturbed on both sides, again if there are
 //! three, or if there are no others; otherwise all common blocks, and
-//! [`Row::ratio_rests_on_disturbed`] says so. Records of version 1, whose
+//! [`Row::ratio_rests_on_disturbed`] says so, or
+//! [`CostSummary::to_calm_rests_on_disturbed`]. Records of version 1, whose
 //! figures mix disturbed samples with others, are judged in the same way.
 
 mod pool;
@@ -137,6 +138,14 @@ pub struct CostSummary {
     /// `ns_per_op` over that of the baseline; below 1 is cheaper. `None` where
     /// the baseline was not measured in the same setting and block.
     pub to_baseline: Option<Ratio>,
+    /// `ns_per_op` over that of the same strategy while no other devices are
+    /// detached ([`Key::detach_rate`] 0), taken within blocks as other ratios
+    /// are. Its inverse is how much of its throughput a worker keeps. `None`
+    /// where that was not measured in the same setting and block.
+    pub to_calm: Option<Ratio>,
+    /// Whether `to_calm` is made of disturbed measurements, of either side,
+    /// because too few blocks were undisturbed on both.
+    pub to_calm_rests_on_disturbed: bool,
     /// Memory that one device takes besides its softc: median of the
     /// measurements that counted it.
     pub bytes_per_device: Option<f64>,
@@ -261,12 +270,16 @@ impl Summary {
         }
 
         let rows = groups.iter().map(|(key, group)| {
-            let baseline_key = Key {
+            let baseline = Key {
                 strategy: baseline.to_owned(),
                 ..key.clone()
             };
-            let baseline = pools.get(&baseline_key);
-            row(key, group, &pools[key], baseline, seed).map_err(of_row(key))
+            let calm = Key {
+                detach_rate: 0,
+                ..key.clone()
+            };
+            let others = [&baseline, &calm].map(|other| pools.get(other));
+            row(key, group, &pools[key], others, seed).map_err(of_row(key))
         });
         Ok(Summary {
             baseline: baseline.to_owned(),
@@ -329,7 +342,7 @@ fn row(
     key: &Key,
     group: &[&Measurement],
     pool: &Pool<'_>,
-    baseline: Option<&Pool<'_>>,
+    [baseline, calm]: [Option<&Pool<'_>>; 2],
     seed: u64,
 ) -> Result<Row, PoolError> {
     let mut row = Row {
@@ -377,10 +390,15 @@ fn row(
             visits.to_baseline = pair.visits_ratio(seed)?;
         }
     }
+    if let (Some(cost), Some(calm)) = (&mut row.cost, calm) {
+        let pair = pool.against(calm);
+        cost.to_calm = pair.cost_ratio(seed)?;
+        cost.to_calm_rests_on_disturbed = pair.rests_on_disturbed;
+    }
     Ok(row)
 }
 
-/// The costs, without their ratio.
+/// The costs, without their ratios.
 fn cost(used: &Used<'_>, seed: u64) -> Result<Option<CostSummary>, PoolError> {
     let Some(ns_per_op) = used.cost_estimate(seed)? else {
         return Ok(None);
@@ -399,6 +417,8 @@ fn cost(used: &Used<'_>, seed: u64) -> Result<Option<CostSummary>, PoolError> {
         ops_per_second: stats::median(&rates)?,
         fairness: stats::median(&fairness)?,
         to_baseline: None,
+        to_calm: None,
+        to_calm_rests_on_disturbed: false,
         bytes_per_device: all(|cost| cost.bytes_per_device)?,
         detaches_per_second: all(|cost| cost.detaches_per_second)?,
         spread: Spread::of(&used.cost_samples())?,

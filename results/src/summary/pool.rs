@@ -77,27 +77,27 @@ impl<'a> Pool<'a> {
         self.all.as_ref().unwrap_or(&self.clean)
     }
 
-    /// What a ratio to that baseline is made of.
-    pub(super) fn against<'p>(&'p self, baseline: &'p Pool<'a>) -> Pair<'p, 'a> {
+    /// What a ratio to another row is made of.
+    pub(super) fn against<'p>(&'p self, other: &'p Pool<'a>) -> Pair<'p, 'a> {
         let common = |over: &Used<'a>, under: &Used<'a>| {
             let blocks = over.blocks.keys();
             blocks
                 .filter(|block| under.blocks.contains_key(block))
                 .count()
         };
-        let clean = common(&self.clean, &baseline.clean);
-        let all = common(self.all(), baseline.all());
+        let clean = common(&self.clean, &other.clean);
+        let all = common(self.all(), other.all());
         let fall_back = clean < ENOUGH_BLOCKS && all > clean;
         let (over, under) = if fall_back {
-            (self.all(), baseline.all())
+            (self.all(), other.all())
         } else {
-            (&self.clean, &baseline.clean)
+            (&self.clean, &other.clean)
         };
         Pair {
             over,
             under,
             rests_on_disturbed: fall_back,
-            same: std::ptr::eq(self, baseline),
+            same: std::ptr::eq(self, other),
         }
     }
 }
@@ -263,7 +263,7 @@ fn medians(blocks: &[Vec<f64>]) -> Result<Vec<f64>, StatsError> {
     blocks.iter().map(|block| stats::median(block)).collect()
 }
 
-/// A row and the row of its baseline.
+/// A row and the one that it is held against.
 pub(super) struct Pair<'p, 'a> {
     over: &'p Used<'a>,
     under: &'p Used<'a>,
