@@ -72,8 +72,8 @@ impl<'a> Column<'a> {
         format!("{}{sign}", (self.value.format())(cell.reading.value))
     }
 
-    /// How many times as bad as the best a cell is; `None` where it does not
-    /// compete.
+    /// How many times as bad as the best a cell is, by numbers that were pooled
+    /// apart; `None` where it does not compete.
     pub(crate) fn to_best(&self, cell: &Cell<'_>) -> Option<f64> {
         let more = self.value.more_is_better();
         let rank = |cell: &Cell<'_>| {

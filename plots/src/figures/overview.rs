@@ -117,8 +117,10 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
 
 fn notes(data: &Data<'_>, columns: &[Column<'_>], strategies: &[String]) -> Vec<String> {
     let mut notes = vec![
-        "Large: how many times as much as the best of the column. Small: the number itself. Each \
-         scenario is shown at one setting only; its own figure shows the others, and intervals."
+        "Large: how many times as much as the best of the column. Small: the number itself. The \
+         former is one of the latter over another, not a ratio within blocks: what the machine \
+         did differently in between is in it. Each scenario is shown at one setting only; its own \
+         figure shows the others, and intervals."
             .to_owned(),
     ];
     let reasons = standing::reasons(columns);
