@@ -6,6 +6,7 @@ use detach_results::Row;
 use crate::catalogue::{ENTRIES, Entry, Theme};
 use crate::data::Data;
 use crate::setting::{Setting, Threads, Wanted, representative};
+use crate::table::sign;
 use crate::value::{FLOOR, Reading, Value};
 
 /// A strategy whose numbers are shown, but do not compete.
@@ -64,11 +65,7 @@ impl<'a> Column<'a> {
     /// A cell's number with its unit, and the sign of those that rest on
     /// disturbed samples.
     pub(crate) fn write(&self, cell: &Cell<'_>) -> String {
-        let sign = if cell.reading.rests_on_disturbed {
-            " !"
-        } else {
-            ""
-        };
+        let sign = sign(cell.reading.rests_on_disturbed);
         format!("{}{sign}", (self.value.format())(cell.reading.value))
     }
 

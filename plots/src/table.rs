@@ -166,7 +166,7 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
         notes.push("+ oversubscribed: more threads than CPUs.".to_owned());
     }
     let cells = || others.iter().flat_map(|column| &column.cells);
-    if rows().any(|row| row.rests_on_disturbed)
+    if rows().any(|row| row.rests_on_disturbed || row.ratio_rests_on_disturbed)
         || cells().any(|cell| cell.reading.rests_on_disturbed)
     {
         notes.push(
@@ -290,10 +290,11 @@ fn cost_grid(curves: &[Curve<'_>], counts: &[Count], baseline: Option<&str>) -> 
                 cells.extend(baseline.map(|_| "-".to_owned()));
                 continue;
             };
-            cells.push(scale::duration(cost.ns_per_op.median) + disturbed(row));
+            cells.push(scale::duration(cost.ns_per_op.median) + sign(row.rests_on_disturbed));
             if baseline.is_some() {
                 cells.push(cost.to_baseline.map_or("-".to_owned(), |ratio| {
-                    format!("{}x", scale::digits(ratio.inverse().ratio))
+                    let times = scale::digits(ratio.inverse().ratio);
+                    format!("{times}x{}", sign(row.ratio_rests_on_disturbed))
                 }));
             }
         }
@@ -324,7 +325,7 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
                 let latency = &detach.latency_ns;
                 let (p50, p99) = (latency.p50 as f64, latency.p99 as f64);
                 let text = format!("{} / {}", scale::duration(p50), scale::duration(p99));
-                text + disturbed(row)
+                text + sign(row.rests_on_disturbed)
             }));
         }
         cells
@@ -337,8 +338,9 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
     }
 }
 
-fn disturbed(row: &Row) -> &'static str {
-    if row.rests_on_disturbed { " !" } else { "" }
+/// What is put behind a number that rests on disturbed samples.
+pub(crate) fn sign(rests_on_disturbed: bool) -> &'static str {
+    if rests_on_disturbed { " !" } else { "" }
 }
 
 #[cfg(test)]

@@ -168,6 +168,34 @@ fn the_other_scenarios_share_a_few_short_tables() {
     assert!(markdown.contains("short life, 2 workers"), "{markdown}");
 }
 
+/// Both sides have enough undisturbed blocks, but no such block in common.
+#[test]
+fn a_ratio_is_signed_where_its_sides_are_not() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "refcount"],
+        threads: vec![1],
+        blocks: 6,
+        ..Invented::default()
+    }
+    .recorded();
+    let explained = "! rests on samples that were disturbed";
+    assert!(!table::text(&recorded).expect("table").contains(explained));
+    disturb(&mut recorded, |measurement| {
+        measurement.scenario == "fast_path"
+            && (measurement.block < 3) == (measurement.strategy == "refcount")
+    });
+    let markdown = table::markdown(&recorded).expect("table");
+    let line = |strategy: &str| {
+        let begin = format!("| {strategy} | ");
+        let line = markdown.lines().find(|line| line.starts_with(&begin));
+        line.expect("a line")
+    };
+    assert!(line("turnstile").ends_with("x ! |"), "{markdown}");
+    assert_eq!(line("turnstile").matches('!').count(), 1, "{markdown}");
+    assert!(!line("refcount").contains('!'), "{markdown}");
+    assert!(markdown.contains(explained), "{markdown}");
+}
+
 #[test]
 fn what_is_held_against_disturbed_samples_is_signed() {
     let mut recorded = Invented {
