@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{Estimate, Latency};
+use crate::stats;
 
 /// Costs of elementary operations. Times are in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +50,11 @@ impl Transfers {
         let rows = self.one_way_ns.iter().enumerate();
         rows.flat_map(|(index, row)| row.iter().skip(index + 1).flatten().copied())
     }
+
+    /// The median over all different pairs; `None` where there are none.
+    pub fn median(&self) -> Option<f64> {
+        stats::median(&self.pairs().collect::<Vec<_>>()).ok()
+    }
 }
 
 /// A moment's look at whether the CPUs are really ours and really several.
@@ -70,4 +76,28 @@ pub struct Probe {
     /// Whether it is so much worse than the calibration, or the best probe
     /// before, that what was measured next to it counts as disturbed.
     pub disturbed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_is_in_the_median_once() {
+        let transfers = Transfers {
+            cpus: vec![0, 1, 2, 3],
+            one_way_ns: vec![
+                vec![None, Some(10.0), Some(20.0), Some(30.0)],
+                vec![Some(99.0), None, Some(40.0), Some(50.0)],
+                vec![Some(99.0), Some(99.0), None, Some(60.0)],
+                vec![Some(99.0), Some(99.0), Some(99.0), None],
+            ],
+        };
+        assert_eq!(transfers.median(), Some(35.0));
+        let lone = Transfers {
+            cpus: vec![0],
+            one_way_ns: vec![vec![None]],
+        };
+        assert_eq!(lone.median(), None);
+    }
 }

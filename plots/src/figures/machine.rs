@@ -117,13 +117,12 @@ fn elementary(calibration: &Calibration) -> Vec<Bar> {
         estimate("locked increment", &calibration.locked_increment_ns),
     ];
     bars.extend(calibration.transfers.as_ref().and_then(|transfers| {
-        let mut pairs: Vec<f64> = transfers.pairs().collect();
-        pairs.sort_by(f64::total_cmp);
-        let extent = (*pairs.first()?, *pairs.last()?);
+        let low = transfers.pairs().reduce(f64::min)?;
+        let high = transfers.pairs().reduce(f64::max)?;
         Some(bar(
             "cache line, CPU to CPU",
-            pairs[pairs.len() / 2],
-            Some(extent),
+            transfers.median()?,
+            Some((low, high)),
         ))
     }));
     let idle = calibration.heavy_fence_idle_ns.as_ref();

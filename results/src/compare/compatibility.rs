@@ -139,10 +139,7 @@ impl Calibrated {
             Calibrated::LockedIncrement => Some(calibration.locked_increment_ns.median),
             Calibrated::IdleFence => fence(&calibration.heavy_fence_idle_ns),
             Calibrated::BusyFence => fence(&calibration.heavy_fence_busy_ns),
-            Calibrated::Transfer => {
-                let pairs: Vec<f64> = calibration.transfers.as_ref()?.pairs().collect();
-                crate::stats::median(&pairs).ok()
-            }
+            Calibrated::Transfer => calibration.transfers.as_ref()?.median(),
         }
     }
 }
