@@ -2,11 +2,15 @@
 //!
 //! # Why medians, why the bootstrap
 //!
-//! Timings have a floor and a long tail: whatever disturbs a sample makes it
-//! slower, never faster. The mean follows the tail; the median stays with the
-//! bulk. Its sampling error has no simple formula that holds for every shape
-//! of distribution, so it is found by the *percentile bootstrap*: draw as many
-//! samples as there are, with replacement, take the median, do that
+//! Timings have a floor and a long tail: what disturbs a single sample nearly
+//! always makes it slower. The mean follows the tail; the median stays with the
+//! bulk. It does not help where load is there for most samples, which can make
+//! them faster, too: workers that are not running do not contend, and their
+//! CPUs need no interrupt for a heavy fence.
+//!
+//! The sampling error of a median has no simple formula that holds for every
+//! shape of distribution, so it is found by the *percentile bootstrap*: draw as
+//! many samples as there are, with replacement, take the median, do that
 //! [`RESAMPLES`] times, and report the range of the middle 95% of the medians.
 //!
 //! # What such an interval does not say
