@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
+use detach_results::show::{count, nanoseconds, percent};
 use detach_results::{Cache, Calibration, Frequency, Machine, Run, UNKNOWN};
 
-use crate::data::{Data, counted, run_id};
-use crate::scale::duration;
-use crate::value::percent;
+use crate::data::Data;
 
 /// Terms and values under a title.
 pub(crate) struct Section {
@@ -43,11 +42,11 @@ fn unknown() -> String {
 
 fn machine(machine: &Machine) -> Section {
     let topology = [
-        counted(machine.allowed_cpus.len(), "CPU"),
-        counted(machine.cores, "core"),
-        counted(machine.packages, "package"),
-        counted(machine.numa_nodes, "NUMA node"),
-        counted(machine.last_level_caches, "last-level cache"),
+        count(machine.allowed_cpus.len(), "CPU"),
+        count(machine.cores, "core"),
+        count(machine.packages, "package"),
+        count(machine.numa_nodes, "NUMA node"),
+        count(machine.last_level_caches, "last-level cache"),
     ];
     let smt = match machine.smt {
         Some(true) => "several to a core".to_owned(),
@@ -133,15 +132,21 @@ fn calibration(run: &Run, found: &Calibration) -> Section {
             "clock reading",
             format!(
                 "{}, in steps of {}",
-                duration(found.clock_ns.median),
-                duration(found.clock_step_ns as f64)
+                nanoseconds(found.clock_ns.median),
+                nanoseconds(found.clock_step_ns as f64)
             ),
         ),
-        ("empty loop, one turn", duration(found.empty_loop_ns.median)),
-        ("plain increment", duration(found.plain_increment_ns.median)),
+        (
+            "empty loop, one turn",
+            nanoseconds(found.empty_loop_ns.median),
+        ),
+        (
+            "plain increment",
+            nanoseconds(found.plain_increment_ns.median),
+        ),
         (
             "locked increment",
-            duration(found.locked_increment_ns.median),
+            nanoseconds(found.locked_increment_ns.median),
         ),
     ];
     let fences = [
@@ -151,7 +156,7 @@ fn calibration(run: &Run, found: &Calibration) -> Section {
     for (term, latency) in fences {
         let value = |latency: &detach_results::Latency| {
             let (p50, p99) = (latency.p50 as f64, latency.p99 as f64);
-            format!("{}, 99% within {}", duration(p50), duration(p99))
+            format!("{}, 99% within {}", nanoseconds(p50), nanoseconds(p99))
         };
         entries.push((term, latency.as_ref().map_or("none".to_owned(), value)));
     }
@@ -162,9 +167,9 @@ fn calibration(run: &Run, found: &Calibration) -> Section {
         });
         if let Some((low, high)) = range {
             let text = if low == high {
-                duration(low)
+                nanoseconds(low)
             } else {
-                format!("{} to {}", duration(low), duration(high))
+                format!("{} to {}", nanoseconds(low), nanoseconds(high))
             };
             entries.push(("cache line, CPU to CPU", text));
         }
@@ -194,7 +199,7 @@ fn about_run(data: &Data<'_>) -> Section {
     section(
         "The run",
         vec![
-            ("id", run_id(run)),
+            ("id", run.name()),
             ("records", data.recorded.dir.display().to_string()),
             ("scheduler", run.scheduler.clone()),
             ("options", pairs(&run.options, "=").join(" ")),

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use detach_results::{BASELINE, Measurement, Recorded, Row, Run, Summary, SummaryError, UNKNOWN};
+use detach_results::{
+    BASELINE, Measurement, Recorded, Row, Run, Summary, SummaryError, UNKNOWN, show,
+};
 
 use crate::error::PlotError;
 use crate::style;
@@ -12,12 +14,6 @@ use crate::style;
 pub(crate) const SHARED: &str = "fast_path";
 /// The scenario that times detach.
 pub(crate) const DETACH: &str = "detach";
-
-/// The name of a run, wherever its records lie: the machine and the time it
-/// began.
-pub fn run_id(run: &Run) -> String {
-    format!("{}/{}", run.machine.id, run.started)
-}
 
 /// A run, pooled.
 pub(crate) struct Data<'a> {
@@ -65,7 +61,7 @@ impl<'a> Data<'a> {
             return Ok(data);
         }
         Err(PlotError::Empty {
-            run: run_id(data.run()),
+            run: data.run().name(),
             path: recorded.dir.clone(),
             unsupported: data.unsupported(),
         })
@@ -172,7 +168,7 @@ impl<'a> Data<'a> {
         };
         let mut parts = vec![
             model.to_owned(),
-            counted(self.cpus(), "CPU"),
+            show::count(self.cpus(), "CPU"),
             machine.architecture.clone(),
             self.date().to_owned(),
             format!("scheduled by {}", self.run().scheduler),
@@ -246,15 +242,6 @@ pub(crate) fn twins<'s>(strategies: impl IntoIterator<Item = &'s str>) -> Option
         "{twin} is {original}, measured once more: strategies no farther apart than these two are \
          not told apart."
     ))
-}
-
-/// A count and its noun, in the plural where needed.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("{count} {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
 }
 
 impl Data<'_> {

@@ -11,7 +11,7 @@ pub enum PlotError {
     Empty {
         /// The folder of the run.
         path: PathBuf,
-        /// The run, as [`run_id`](crate::run_id) names it.
+        /// The run, as [`Run::name`](detach_results::Run::name) has it.
         run: String,
         /// Strategies that the machine could not run, each with the reason.
         unsupported: Vec<(String, String)>,

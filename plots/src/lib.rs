@@ -56,7 +56,6 @@ mod style;
 pub mod table;
 mod value;
 
-pub use data::run_id;
 pub use error::PlotError;
 pub use fonts::FAMILY;
 pub use report::{Drawing, draw, drawings};

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::about;
-use crate::data::{Data, run_id};
+use crate::data::Data;
 use crate::figures::Figure;
 use crate::spread;
 use crate::table::{self, Grid};
@@ -23,7 +23,7 @@ dt{color:#555}dd{margin:0;overflow-wrap:anywhere}\
 /// The page as HTML.
 pub(crate) fn html(data: &Data<'_>, figures: &[Figure]) -> String {
     let mut page = String::new();
-    let title = format!("detach-bench: {}", run_id(data.run()));
+    let title = format!("detach-bench: {}", data.run().name());
     let _ = write!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

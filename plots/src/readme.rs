@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use detach_results::Recorded;
 
-use crate::data::{Data, run_id};
+use crate::data::Data;
 use crate::error::PlotError;
 use crate::table;
 
@@ -58,7 +58,7 @@ pub enum ReadmeError {
 /// As [`table::markdown`].
 pub fn block(recorded: &Recorded, command: &str) -> Result<String, PlotError> {
     let data = Data::checked(recorded)?;
-    let run = run_id(&recorded.run);
+    let run = recorded.run.name();
     let code = if command.contains('`') {
         format!("`` {command} ``")
     } else {
@@ -101,7 +101,7 @@ pub fn belongs(document: &str, recorded: &Recorded) -> Result<(), ReadmeError> {
     let document = document.replace("\r\n", "\n");
     let text = &document[find(&document)?];
     let marker = text.lines().next().unwrap_or_default();
-    let expected = run_id(&recorded.run);
+    let expected = recorded.run.name();
     let found = value(marker, "run").unwrap_or_else(|| "none".to_owned());
     if found != expected {
         return Err(ReadmeError::OtherRun { found, expected });

@@ -282,50 +282,6 @@ pub(crate) fn fitting(labels: &[(f64, f64)], gap: f64) -> Vec<bool> {
         .collect()
 }
 
-/// A duration with its unit, three digits at most: `0.4 ns`, `12 µs`, `1.5 ms`.
-pub(crate) fn duration(nanoseconds: f64) -> String {
-    for (limit, unit, name) in [(1e3, 1.0, "ns"), (1e6, 1e3, "µs"), (1e9, 1e6, "ms")] {
-        // What rounds up to the next unit is written in it.
-        if digits(nanoseconds / unit) != "1000" && nanoseconds < limit {
-            return format!("{} {name}", digits(nanoseconds / unit));
-        }
-    }
-    format!("{} s", digits(nanoseconds / 1e9))
-}
-
-/// A rate with its magnitude: `500 k`, `1.2 M`, `10 G`.
-pub(crate) fn magnitude(value: f64) -> String {
-    for (limit, unit, name) in [
-        (1e3, 1.0, ""),
-        (1e6, 1e3, " k"),
-        (1e9, 1e6, " M"),
-        (1e12, 1e9, " G"),
-    ] {
-        if digits(value / unit) != "1000" && value < limit {
-            return format!("{}{name}", digits(value / unit));
-        }
-    }
-    format!("{} T", digits(value / 1e12))
-}
-
-/// Three significant digits, and no zeros behind the point that say nothing.
-pub(crate) fn digits(value: f64) -> String {
-    if !value.is_finite() {
-        return "-".to_owned();
-    }
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let exponent = value.abs().log10().floor() as i32;
-    let decimals = usize::try_from(2 - exponent).unwrap_or(0).min(9);
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,25 +395,5 @@ mod tests {
         let expected = [true, false, false, true, false, false, true];
         assert_eq!(fitting(&labels, 2.0), expected);
         assert!(fitting(&[], 2.0).is_empty());
-    }
-
-    #[test]
-    fn numbers_have_three_digits_and_a_unit() {
-        for (nanoseconds, text) in [
-            (0.4, "0.4 ns"),
-            (0.0, "0 ns"),
-            (1.2345, "1.23 ns"),
-            (12.0, "12 ns"),
-            (999.7, "1 µs"),
-            (123_456.0, "123 µs"),
-            (1.5e6, "1.5 ms"),
-            (2e9, "2 s"),
-        ] {
-            assert_eq!(duration(nanoseconds), text);
-        }
-        assert_eq!(magnitude(1e8), "100 M");
-        assert_eq!(magnitude(2.5e9), "2.5 G");
-        assert_eq!(magnitude(3e13), "30 T");
-        assert_eq!(digits(1100.0), "1100");
     }
 }

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use detach_results::{Key, Row};
+use detach_results::{Key, Row, show};
 
-use crate::data::{Data, counted};
-use crate::scale;
+use crate::data::Data;
 
 /// How the rounds of a row were set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,9 +59,9 @@ impl Varied {
     pub(crate) fn write(self, level: f64) -> String {
         match self {
             Varied::Hold if level == 0.0 => "not at all".to_owned(),
-            Varied::Hold => scale::duration(level),
+            Varied::Hold => show::nanoseconds(level),
             Varied::Rate if level == 0.0 => "none".to_owned(),
-            Varied::Devices | Varied::Rate => scale::magnitude(level),
+            Varied::Devices | Varied::Rate => show::magnitude(level),
         }
     }
 }
@@ -129,13 +128,13 @@ impl Setting {
     /// What it is made of: a name, a level, and how it is said, where there is
     /// anything to say.
     fn parts(&self) -> [(&'static str, u64, Option<String>); 5] {
-        let hold = scale::duration(self.hold_ns as f64);
-        let rate = scale::magnitude(self.detach_rate as f64);
+        let hold = show::nanoseconds(self.hold_ns as f64);
+        let rate = show::magnitude(self.detach_rate as f64);
         [
             (
                 "threads",
                 self.threads as u64,
-                Some(counted(self.threads, "worker")),
+                Some(show::count(self.threads, "worker")),
             ),
             (
                 "hold",
@@ -145,7 +144,7 @@ impl Setting {
             (
                 "devices",
                 self.devices as u64,
-                Some(counted(self.devices, "device")),
+                Some(show::count(self.devices, "device")),
             ),
             (
                 "skewed",

@@ -1,6 +1,7 @@
 //! How far samples of one process, and those of different processes, lie apart:
 //! a table of the page.
 
+use detach_results::show::percent;
 use detach_results::{Row, Spread};
 
 use crate::catalogue::ENTRIES;
@@ -9,7 +10,6 @@ use crate::setting::Setting;
 use crate::setting::representative;
 use crate::style;
 use crate::table::Grid;
-use crate::value::percent;
 
 pub(crate) const MEANING: &str = "Half the range of the middle 50%, relative to the median: of the \
     samples of one process among themselves, and of the medians of the processes among themselves. \

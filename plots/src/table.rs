@@ -1,11 +1,10 @@
 //! The summary of a run as tables: for a terminal, and in Markdown.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use detach_results::{Recorded, Row};
+use detach_results::{Recorded, Row, show};
 
-use crate::data::{Curve, DETACH, Data, SHARED, counted, twins};
+use crate::data::{Curve, DETACH, Data, SHARED, twins};
 use crate::error::PlotError;
-use crate::scale;
 use crate::standing::{self, Column};
 use crate::style;
 
@@ -275,7 +274,7 @@ fn cost_grid(curves: &[Curve<'_>], counts: &[Count], baseline: Option<&str>) -> 
     for count in counts {
         header.push(format!(
             "{}{}",
-            counted(count.workers, "worker"),
+            show::count(count.workers, "worker"),
             count.signs
         ));
         header.extend(baseline.map(|baseline| format!("vs {baseline}")));
@@ -290,10 +289,10 @@ fn cost_grid(curves: &[Curve<'_>], counts: &[Count], baseline: Option<&str>) -> 
                 cells.extend(baseline.map(|_| "-".to_owned()));
                 continue;
             };
-            cells.push(scale::duration(cost.ns_per_op.median) + sign(row.rests_on_disturbed));
+            cells.push(show::nanoseconds(cost.ns_per_op.median) + sign(row.rests_on_disturbed));
             if baseline.is_some() {
                 cells.push(cost.to_baseline.map_or("-".to_owned(), |ratio| {
-                    let times = scale::digits(ratio.inverse().ratio);
+                    let times = show::digits(ratio.inverse().ratio);
                     format!("{times}x{}", sign(row.ratio_rests_on_disturbed))
                 }));
             }
@@ -312,7 +311,7 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
     for count in counts {
         header.push(format!(
             "{}{}",
-            counted(count.workers, "worker"),
+            show::count(count.workers, "worker"),
             count.signs
         ));
     }
@@ -324,7 +323,7 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
             cells.push(found.map_or("-".to_owned(), |(row, detach)| {
                 let latency = &detach.latency_ns;
                 let (p50, p99) = (latency.p50 as f64, latency.p99 as f64);
-                let text = format!("{} / {}", scale::duration(p50), scale::duration(p99));
+                let text = format!("{} / {}", show::nanoseconds(p50), show::nanoseconds(p99));
                 text + sign(row.rests_on_disturbed)
             }));
         }

@@ -1,11 +1,10 @@
 //! The numbers that figures and tables take from a row, each with its name and
 //! the way it is written.
 
-use detach_results::{Estimate, Key, Row};
+use detach_results::{Estimate, Key, Row, show};
 
 use crate::axes::Format;
 use crate::data::Data;
-use crate::scale;
 
 /// The strategy that protects nothing: what remains is the work itself.
 pub(crate) const FLOOR: &str = "unprotected";
@@ -129,9 +128,9 @@ impl Value {
     /// How it is written.
     pub(crate) fn format(self) -> Format {
         match self {
-            Value::Kept => percent,
+            Value::Kept => show::percent,
             Value::Bytes => bytes,
-            _ => scale::duration,
+            _ => show::nanoseconds,
         }
     }
 
@@ -147,10 +146,6 @@ impl Value {
     }
 }
 
-pub(crate) fn percent(share: f64) -> String {
-    format!("{}%", scale::digits((share * 1000.0).round() / 10.0))
-}
-
 pub(crate) fn bytes(count: f64) -> String {
-    format!("{} B", scale::digits(count))
+    format!("{} B", show::digits(count))
 }

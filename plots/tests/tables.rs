@@ -5,7 +5,7 @@ mod common;
 
 use common::{Invented, NOBODY, unsupported};
 use detach_plots::readme::{self, ReadmeError};
-use detach_plots::{drawings, run_id, table};
+use detach_plots::{drawings, table};
 use detach_results::{Measurement, Outcome, Recorded};
 
 /// A run whose costs are round numbers: 12 ns for refcount, 1.5 ns for
@@ -226,7 +226,7 @@ fn a_run_without_measurements_is_an_error_that_says_so() {
     recorded.measurements.clear();
     let error = table::text(&recorded).expect_err("empty").to_string();
     assert!(error.contains("holds no measurement"), "{error}");
-    assert!(error.contains(&run_id(&recorded.run)), "{error}");
+    assert!(error.contains(&recorded.run.name()), "{error}");
     recorded
         .measurements
         .push(unsupported("turnstile", "fast_path", "no rseq"));

@@ -102,7 +102,7 @@ pub mod machine;
 mod read;
 pub mod record;
 pub mod schema;
-mod show;
+pub mod show;
 pub mod stats;
 mod store;
 pub mod submit;

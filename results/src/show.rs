@@ -1,4 +1,4 @@
-//! Figures as people read them, for the tables of this room.
+//! Numbers as people read them, the same in every table, report and figure.
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -8,10 +8,14 @@ use crate::stats::Ratio;
 /// What stands where there is no figure.
 pub(crate) const NOTHING: &str = "-";
 
-/// Three significant digits, without zeros at the end.
-pub(crate) fn digits(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return value.to_string();
+/// Three significant digits, without zeros at the end that say nothing; a dash
+/// for what is not finite.
+pub fn digits(value: f64) -> String {
+    if !value.is_finite() {
+        return NOTHING.to_owned();
+    }
+    if value == 0.0 {
+        return "0".to_owned();
     }
     let magnitude = value.abs().log10().floor() as i32;
     let decimals = usize::try_from(2 - magnitude).unwrap_or(0);
@@ -23,21 +27,32 @@ pub(crate) fn digits(value: f64) -> String {
     }
 }
 
-/// A time in the largest unit that leaves it at or above one.
-pub(crate) fn nanoseconds(value: f64) -> String {
-    // Rounding first: 999.9 ns are 1 µs, not 1000 ns.
-    let rounded: f64 = digits(value).parse().unwrap_or(value);
-    let (unit, name) = match rounded {
-        ns if ns >= 1e9 => (1e9, "s"),
-        ns if ns >= 1e6 => (1e6, "ms"),
-        ns if ns >= 1e3 => (1e3, "µs"),
-        _ => (1.0, "ns"),
-    };
-    format!("{} {name}", digits(value / unit))
+/// A time in the largest unit that leaves it at or above one: `0.4 ns`, `12 µs`,
+/// `1.5 ms`.
+pub fn nanoseconds(value: f64) -> String {
+    in_thousands(value, &[" ns", " µs", " ms"], " s")
+}
+
+/// A count or a rate with its magnitude: `500 k`, `1.2 M`, `10 G`.
+pub fn magnitude(value: f64) -> String {
+    in_thousands(value, &["", " k", " M", " G"], " T")
+}
+
+/// Units each a thousand times the one before; `last` takes what is left.
+fn in_thousands(mut value: f64, units: &[&str], last: &str) -> String {
+    for unit in units {
+        let text = digits(value);
+        // What rounds up to the next unit is written in it.
+        if value < 1e3 && text != "1000" {
+            return text + unit;
+        }
+        value /= 1e3;
+    }
+    digits(value) + last
 }
 
 /// A fraction in percent.
-pub(crate) fn percent(fraction: f64) -> String {
+pub fn percent(fraction: f64) -> String {
     format!("{}%", digits(fraction * 100.0))
 }
 
@@ -51,8 +66,8 @@ pub(crate) fn ratio(ratio: Ratio) -> String {
     )
 }
 
-/// A number with its noun.
-pub(crate) fn count(number: usize, noun: &str) -> String {
+/// A number with its noun, in the plural where needed.
+pub fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
@@ -108,6 +123,9 @@ mod tests {
             (12.345, "12.3"),
             (123.45, "123"),
             (98_765.0, "98765"),
+            (-1.2345, "-1.23"),
+            (f64::NAN, "-"),
+            (f64::INFINITY, "-"),
         ] {
             assert_eq!(digits(value), shown);
         }
@@ -116,15 +134,23 @@ mod tests {
     #[test]
     fn times_have_the_fitting_unit() {
         for (value, shown) in [
+            (0.0, "0 ns"),
             (0.345, "0.345 ns"),
             (999.4, "999 ns"),
-            (999.9, "1 µs"),
+            (999.7, "1 µs"),
             (4_380.0, "4.38 µs"),
+            (999_900.0, "1 ms"),
             (1_100_000.0, "1.1 ms"),
+            (999_999_999.0, "1 s"),
             (60e9, "60 s"),
+            (5e12, "5000 s"),
         ] {
             assert_eq!(nanoseconds(value), shown);
         }
+        assert_eq!(magnitude(12.0), "12");
+        assert_eq!(magnitude(1e8), "100 M");
+        assert_eq!(magnitude(2.5e9), "2.5 G");
+        assert_eq!(magnitude(3e13), "30 T");
     }
 
     #[test]

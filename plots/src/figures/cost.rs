@@ -1,11 +1,12 @@
 //! Time per acquire plus release by number of workers.
 
+use detach_results::show;
+
 use crate::catalogue::Entry;
 use crate::data::{Data, SHARED};
 use crate::figures::lines::{Line, LineChart, Panel, Point, Scale};
 use crate::figures::{Figure, lines, marks};
 use crate::frame;
-use crate::scale;
 use crate::style;
 
 /// The axis of every figure by number of workers.
@@ -60,7 +61,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
         alike: false,
         panels: vec![Panel {
             value_title: "nanoseconds per acquire + release".to_owned(),
-            format: scale::digits,
+            format: show::digits,
             scale: Scale::Decades,
             lines,
             reference: None,

@@ -1,7 +1,7 @@
 //! How long detach takes, by number of workers: one panel for each strategy,
 //! all on the same axes, so that a distribution can be read and two compared.
 
-use detach_results::{DetachSummary, Row};
+use detach_results::{DetachSummary, Row, show};
 
 use crate::axes;
 use crate::catalogue::Entry;
@@ -9,7 +9,7 @@ use crate::data::{Curve, DETACH, Data};
 use crate::figures::{Figure, marks};
 use crate::frame::{self, MARKER, NAME, NOTE, TICK};
 use crate::geometry::Rect;
-use crate::scale::{self, Axis, Decades};
+use crate::scale::{Axis, Decades};
 use crate::scene::{Label, Marks, Scene, Stroke};
 use crate::style::{self, INK, MUTED, Rgb, Shape, Style};
 
@@ -60,7 +60,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
         .filter_map(|row| row.detach.as_ref())
         .flat_map(values);
     let low_high = |top: f64| Decades::over(values.clone(), top + row_height - FOOT, top + HEAD);
-    let label_room = axes::label_room(&low_high(0.0), scale::duration);
+    let label_room = axes::label_room(&low_high(0.0), show::nanoseconds);
     let left = body.left + 36.0 + label_room;
     let width = (body.right - left - BETWEEN * (columns - 1) as f64) / columns as f64;
     let mut counts: Vec<(usize, bool)> = Vec::new();
@@ -172,7 +172,7 @@ fn panel(scene: &mut Scene, plot: Rect, grid: &Grid, curve: &Curve<'_>, labelled
         scene,
         plot,
         &grid.vertical,
-        labelled.then_some(scale::duration),
+        labelled.then_some(show::nanoseconds),
     );
     let labels: Vec<(f64, String)> = grid
         .counts

@@ -1,9 +1,9 @@
 //! Values over what a scenario varies: holding time, devices, rate.
 
-use detach_results::Row;
+use detach_results::{Row, show};
 
 use crate::catalogue::{Entry, Kind};
-use crate::data::{Data, counted};
+use crate::data::Data;
 use crate::figures::bars::{self, Bar};
 use crate::figures::lines::{Line, LineChart, Panel, Point, Scale};
 use crate::figures::{Figure, file_name, lines, marks};
@@ -73,7 +73,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
     } else {
         BETWEEN + memory.len() as f64 * bars::ROW + bars::AROUND
     };
-    let title = format!("{}, at {}", entry.title, counted(workers, "worker"));
+    let title = format!("{}, at {}", entry.title, show::count(workers, "worker"));
     let frame = frame::frame(&title, data, chart.height() + below, &notes);
     let (mut scene, body) = (frame.scene, frame.body);
     let upper = Rect {

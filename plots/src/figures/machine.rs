@@ -1,7 +1,7 @@
 //! The ground that the run stands on: what elementary operations cost on the
 //! machine at the time, and how far its CPUs are from each other.
 
-use detach_results::{Calibration, Estimate, Latency, Transfers};
+use detach_results::{Calibration, Estimate, Latency, Transfers, show};
 
 use crate::catalogue::Theme;
 use crate::data::Data;
@@ -13,7 +13,6 @@ use crate::geometry::Rect;
 use crate::scale::{self, Axis, Decades};
 use crate::scene::{Anchor, Label, Scene, Stroke};
 use crate::style::{self, AXIS, INK, MUTED, PAPER, Rgb};
-use crate::value;
 
 const BAR: Rgb = Rgb(0x5b, 0x8d, 0xb8);
 /// The colours of the nearest and of the farthest pair of CPUs.
@@ -67,7 +66,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
     let axis = |from, to| -> Box<dyn Axis> {
         Box::new(Decades::over(values.iter().copied().chain(least), from, to))
     };
-    bars::draw(&mut scene, upper, &bars, axis, ("time", scale::duration));
+    bars::draw(&mut scene, upper, &bars, axis, ("time", show::nanoseconds));
     if let Some(transfers) = matrix {
         let left = body.left + 70.0;
         let top = upper.bottom + HEAD;
@@ -100,7 +99,7 @@ fn elementary(calibration: &Calibration) -> Vec<Bar> {
         colour: BAR,
         value,
         extent,
-        text: scale::duration(value),
+        text: show::nanoseconds(value),
     };
     let estimate = |name: &str, estimate: &Estimate| {
         let interval = (estimate.ci_low, estimate.ci_high);
@@ -139,13 +138,13 @@ fn notes(data: &Data<'_>, calibration: &Calibration, matrix: bool) -> Vec<String
             .to_owned(),
         format!(
             "The smallest step of the clock was {}.",
-            scale::duration(calibration.clock_step_ns as f64)
+            show::nanoseconds(calibration.clock_step_ns as f64)
         ),
     ];
     if let Some(parallelism) = calibration.parallelism {
         notes.push(format!(
             "With all CPUs busy, the slowest runs at {} of the speed at which one runs alone.",
-            value::percent(parallelism)
+            show::percent(parallelism)
         ));
     }
     let probes = &data.run().probes;
@@ -257,11 +256,11 @@ fn legend(scene: &mut Scene, place: Rect, (low, high): (f64, f64)) {
     for (y, words) in [
         (
             bar.top + 14.0,
-            format!("{}, the nearest pair", scale::duration(low)),
+            format!("{}, the nearest pair", show::nanoseconds(low)),
         ),
         (
             bar.bottom - 2.0,
-            format!("{}, the farthest", scale::duration(high)),
+            format!("{}, the farthest", show::nanoseconds(high)),
         ),
     ] {
         scene.label(Label::new(words, bar.right + 14.0, y, NOTE).coloured(MUTED));

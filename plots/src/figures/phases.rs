@@ -5,14 +5,16 @@
 //! place: until the last entry succeeded, until the last holder left, until
 //! detach returned.
 
+use detach_results::show;
+
 use crate::axes;
 use crate::catalogue::Entry;
-use crate::data::{DETACH, Data, counted};
+use crate::data::{DETACH, Data};
 use crate::figures::{Figure, marks};
 use crate::fonts::{self, Weight};
 use crate::frame::{self, MARKER, NAME, NOTE};
 use crate::geometry::Rect;
-use crate::scale::{self, Axis, Decades};
+use crate::scale::{Axis, Decades};
 use crate::scene::{Anchor, Label, Marks, Scene, Stroke};
 use crate::style::{self, INK, MUTED, Shape, Style};
 
@@ -60,7 +62,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
         return None;
     }
 
-    let at = counted(workers, "worker");
+    let at = show::count(workers, "worker");
     let mut notes = vec![format!(
         "Medians at {at}, each counted from the call of detach. Where an entry or a holder was \
          last seen before the call, or within the clock's resolution of it, its mark lies at the \
@@ -90,7 +92,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
         moments.chain([phases.returned]).collect::<Vec<_>>()
     });
     let axis = Decades::over(values, plot.left + 24.0, plot.right - 24.0);
-    axes::horizontal(&mut scene, plot, &axis, scale::duration);
+    axes::horizontal(&mut scene, plot, &axis, show::nanoseconds);
     axes::bounds(&mut scene, plot);
     axes::horizontal_title(
         &mut scene,
@@ -143,7 +145,12 @@ fn row(scene: &mut Scene, plot: Rect, axis: &Decades, y: f64, phases: &Phases, b
     scene.marker((body.left + 10.0, y), MARKER, style, Marks::default());
     let name = Label::new(&phases.strategy, body.left + GLYPH_ROOM, baseline, NAME);
     scene.label(name);
-    let value = Label::new(scale::duration(phases.returned), body.right, baseline, NAME);
+    let value = Label::new(
+        show::nanoseconds(phases.returned),
+        body.right,
+        baseline,
+        NAME,
+    );
     scene.label(value.anchored(Anchor::End));
 }
 

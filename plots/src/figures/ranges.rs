@@ -1,7 +1,7 @@
 //! One row for each strategy: where the median lies and how far the rest
 //! reaches, in a panel for each setting, all on one axis.
 
-use detach_results::{Latency, Row};
+use detach_results::{Latency, Row, show};
 
 use crate::axes;
 use crate::catalogue::{Entry, Measure, Theme};
@@ -10,11 +10,10 @@ use crate::figures::{Figure, file_name, marks};
 use crate::fonts::{self, Weight};
 use crate::frame::{self, MARKER, NAME, NOTE, TICK};
 use crate::geometry::Rect;
-use crate::scale::{self, Axis, Decades};
+use crate::scale::{Axis, Decades};
 use crate::scene::{Anchor, Label, Marks, Scene, Stroke};
 use crate::setting::{Setting, settings};
 use crate::style::{self, INK, MUTED, PAPER, Shape, Style};
-use crate::value;
 
 const ROW: f64 = 48.0;
 const GLYPH_ROOM: f64 = 34.0;
@@ -126,7 +125,7 @@ fn extent(row: &Row, measure: Measure) -> Option<Extent> {
             shape: Reach::Distribution(levels),
             yardstick: yardstick.map(|latency| latency.p50 as f64),
             marks: marks(row),
-            texts: vec![scale::duration(levels[0]), scale::duration(levels[2])],
+            texts: vec![show::nanoseconds(levels[0]), show::nanoseconds(levels[2])],
         }
     };
     let (cost, detach) = (row.cost.as_ref(), row.detach.as_ref());
@@ -137,7 +136,7 @@ fn extent(row: &Row, measure: Measure) -> Option<Extent> {
                 shape: Reach::Interval([estimate.ci_low, estimate.median, estimate.ci_high]),
                 yardstick: None,
                 marks: marks(row),
-                texts: vec![scale::duration(estimate.median)],
+                texts: vec![show::nanoseconds(estimate.median)],
             }
         }
         Measure::Detach => {
@@ -145,7 +144,7 @@ fn extent(row: &Row, measure: Measure) -> Option<Extent> {
             let mut extent = distribution(&detach.latency_ns, detach.heavy_fence_ns.as_ref());
             if let Some(overtook) = detach.overtook {
                 let share = overtook as f64 / detach.latency_ns.count.max(1) as f64;
-                extent.texts.push(value::percent(share));
+                extent.texts.push(show::percent(share));
             }
             extent
         }
@@ -389,7 +388,7 @@ fn draw_panel(
     {
         scene.rect(plot, style::SHADE, 1.0);
     }
-    axes::horizontal(scene, plot, axis, scale::duration);
+    axes::horizontal(scene, plot, axis, show::nanoseconds);
     axes::bounds(scene, plot);
     if !panel.heading.is_empty() {
         // A setting that takes many words takes smaller ones.

@@ -1,12 +1,13 @@
 //! Acquires per second, all workers together, by number of workers.
 
+use detach_results::show;
+
 use crate::catalogue::Entry;
 use crate::data::{Curve, Data, SHARED};
 use crate::figures::cost::WORKERS;
 use crate::figures::lines::{Line, LineChart, Panel, Point, Scale};
 use crate::figures::{Figure, lines, marks};
 use crate::frame;
-use crate::scale;
 use crate::style;
 use crate::value::FLOOR;
 
@@ -74,7 +75,7 @@ pub(crate) fn draw(data: &Data<'_>, entry: &Entry) -> Option<Figure> {
         alike: false,
         panels: vec![Panel {
             value_title: "operations per second, all workers together".to_owned(),
-            format: scale::magnitude,
+            format: show::magnitude,
             scale: Scale::Decades,
             lines,
             reference: ideal.map(|line| ("ideal scaling", line)),

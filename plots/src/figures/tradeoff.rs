@@ -1,16 +1,16 @@
 //! The one picture of the trade-off: what entering costs against what
 //! detaching takes.
 
-use detach_results::Row;
+use detach_results::{Row, show};
 
 use crate::axes;
 use crate::callouts::{self, Named};
 use crate::catalogue::Theme;
-use crate::data::{DETACH, Data, SHARED, counted};
+use crate::data::{DETACH, Data, SHARED};
 use crate::figures::{Figure, marks};
 use crate::frame::{self, MARKER, NAME};
 use crate::geometry::Rect;
-use crate::scale::{self, Axis, Decades};
+use crate::scale::{Axis, Decades};
 use crate::scene::{Label, Marks, Stroke, ring_radius};
 use crate::style::{self, MUTED, Style};
 
@@ -62,7 +62,7 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
         return None;
     }
 
-    let at = counted(workers, "worker");
+    let at = show::count(workers, "worker");
     let mut notes = vec![format!(
         "Both at {at} on one device: the median time per acquire and release, and the time within \
          which 99% of detaches returned."
@@ -85,15 +85,15 @@ pub(crate) fn draw(data: &Data<'_>) -> Option<Figure> {
     let latencies = points.iter().map(|point| point.latency);
     let vertical = Decades::over(latencies, bottom - INSET, top + INSET);
     let plot = Rect {
-        left: body.left + 40.0 + axes::label_room(&vertical, scale::duration),
+        left: body.left + 40.0 + axes::label_room(&vertical, show::nanoseconds),
         right: body.right - 36.0,
         top,
         bottom,
     };
     let costs = points.iter().map(|point| point.cost);
     let horizontal = Decades::over(costs, plot.left + INSET, plot.right - INSET);
-    axes::vertical(&mut scene, plot, &vertical, Some(scale::duration));
-    axes::horizontal(&mut scene, plot, &horizontal, scale::duration);
+    axes::vertical(&mut scene, plot, &vertical, Some(show::nanoseconds));
+    axes::horizontal(&mut scene, plot, &horizontal, show::nanoseconds);
     axes::bounds(&mut scene, plot);
     axes::vertical_title(
         &mut scene,

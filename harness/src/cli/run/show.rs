@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use detach_harness::campaign::{Budget, Plan};
+use detach_results::show::count;
 use detach_strategies::platform::topology::format_cpu_list;
 
 use super::super::duration;
@@ -12,7 +13,7 @@ use super::super::duration;
 pub(super) fn announce(plan: &Plan, dir: &Path) {
     eprintln!(
         "measuring {} on CPUs {}, {}; seed {}",
-        counted(plan.cases.len(), "case"),
+        count(plan.cases.len(), "case"),
         format_cpu_list(&plan.cpus),
         schedule(plan),
         plan.seed,
@@ -30,7 +31,7 @@ pub(super) fn announce(plan: &Plan, dir: &Path) {
 fn schedule(plan: &Plan) -> String {
     let budget = match plan.budget {
         Budget::Time(time) => format!("for {}", duration::show(time)),
-        Budget::Blocks(blocks) => counted(blocks as usize, "block"),
+        Budget::Blocks(blocks) => count(blocks as usize, "block"),
     };
     let sweeps = match plan.sweeps {
         1 => "one".to_owned(),
@@ -42,18 +43,11 @@ fn schedule(plan: &Plan) -> String {
     )
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        many => format!("{many} {noun}s"),
-    }
-}
-
 /// What a dry run prints.
 pub(super) fn describe_plan(plan: &Plan) -> String {
     let mut text = format!(
         "{} on CPUs {}\n",
-        counted(plan.cases.len(), "case"),
+        count(plan.cases.len(), "case"),
         format_cpu_list(&plan.cpus)
     );
     for (scenario, cases) in plan.scenarios() {
@@ -75,7 +69,7 @@ pub(super) fn describe_plan(plan: &Plan) -> String {
         text,
         "{}\nabout {} of about {} each, about {} in all",
         schedule(plan),
-        counted(plan.blocks() as usize, "block"),
+        count(plan.blocks() as usize, "block"),
         duration::show(plan.block_time()),
         duration::show(plan.expected()),
     );
