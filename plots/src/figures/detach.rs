@@ -6,12 +6,13 @@ use detach_results::{DetachSummary, Row, show};
 use crate::axes;
 use crate::catalogue::Entry;
 use crate::data::{Curve, DETACH, Data};
+use crate::figures::distribution::{self, Way};
 use crate::figures::{Figure, marks};
 use crate::frame::{self, MARKER, NAME, NOTE, TICK};
 use crate::geometry::Rect;
 use crate::scale::{Axis, Decades};
 use crate::scene::{Label, Marks, Scene, Stroke};
-use crate::style::{self, INK, MUTED, Rgb, Shape, Style};
+use crate::style::{self, INK, MUTED, Shape, Style};
 
 /// Room above a panel for its title.
 const HEAD: f64 = 44.0;
@@ -205,7 +206,7 @@ fn panel(scene: &mut Scene, plot: Rect, grid: &Grid, curve: &Curve<'_>, labelled
             let y = grid.vertical.place(fence.p50 as f64);
             fence_line(scene, x(index) - slot * 0.46, x(index) + slot * 0.46, y);
         }
-        range(scene, x(index), levels, radius, style.colour);
+        distribution::bar(scene, Way::Up, x(index), levels, (radius, style.colour));
         scene.marker((x(index), levels[0]), radius, style, marks(row));
     }
 }
@@ -214,25 +215,6 @@ fn position(grid: &Grid, row: &Row) -> Option<usize> {
     grid.counts
         .iter()
         .position(|(count, _)| *count == row.key.threads)
-}
-
-/// The bar of one distribution: thick up to p90, thinner up to p99, a line up
-/// to the maximum. `levels` are the places of p50, p90, p99 and the maximum.
-fn range(scene: &mut Scene, x: f64, levels: [f64; 4], radius: f64, colour: Rgb) {
-    let [p50, p90, p99, max] = levels;
-    let strip = |half: f64, from: f64, to: f64| Rect {
-        left: x - half,
-        right: x + half,
-        top: to,
-        bottom: from,
-    };
-    scene.line((x, p50), (x, max), Stroke::new(colour, 2.0));
-    let cap = radius * 0.9;
-    scene.line((x - cap, max), (x + cap, max), Stroke::new(colour, 3.0));
-    scene.rect(strip(radius * 0.45, p90, p99), style::PAPER, 1.0);
-    scene.rect(strip(radius * 0.45, p90, p99), colour, 0.6);
-    scene.rect(strip(radius * 0.9, p50, p90), style::PAPER, 1.0);
-    scene.rect(strip(radius * 0.9, p50, p90), colour, 0.6);
 }
 
 fn fence_line(scene: &mut Scene, from: f64, to: f64, y: f64) {
@@ -253,7 +235,7 @@ fn key(scene: &mut Scene, plot: Rect) {
         colour: MUTED,
         shape: Shape::Circle,
     };
-    range(scene, x, levels, MARKER, sample.colour);
+    distribution::bar(scene, Way::Up, x, levels, (MARKER, sample.colour));
     scene.marker((x, levels[0]), MARKER, sample, Marks::default());
     fence_line(scene, x - 24.0, x + 24.0, y(5.0));
     for (level, words) in [

@@ -3,6 +3,7 @@
 mod bars;
 mod cost;
 mod detach;
+mod distribution;
 mod levels;
 mod lines;
 mod machine;

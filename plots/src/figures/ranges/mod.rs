@@ -1,19 +1,23 @@
 //! One row for each strategy: where the median lies and how far the rest
 //! reaches, in a panel for each setting, all on one axis.
 
-use detach_results::{Latency, Row, show};
+mod content;
+
+use detach_results::show;
 
 use crate::axes;
 use crate::catalogue::{Entry, Measure, Theme};
 use crate::data::Data;
-use crate::figures::{Figure, file_name, marks};
+use crate::figures::distribution::{self, Way};
+use crate::figures::{Figure, file_name};
 use crate::fonts::{self, Weight};
 use crate::frame::{self, MARKER, NAME, NOTE, TICK};
 use crate::geometry::Rect;
 use crate::scale::{Axis, Decades};
 use crate::scene::{Anchor, Label, Marks, Scene, Stroke};
-use crate::setting::{Setting, settings};
-use crate::style::{self, INK, MUTED, PAPER, Shape, Style};
+use crate::style::{self, INK, MUTED, Shape, Style};
+
+use content::{COLUMNS, Content, Extent, Panel, Reach};
 
 const ROW: f64 = 48.0;
 const GLYPH_ROOM: f64 = 34.0;
@@ -28,60 +32,11 @@ const TITLE_ROOM: f64 = 24.0;
 const KEY: f64 = 42.0;
 const BETWEEN: f64 = 36.0;
 const INSET: f64 = 18.0;
-/// More settings than this do not fit on a page that anybody would read.
-const MOST_PANELS: usize = 8;
-/// What the columns of numbers hold; not every panel has all of them.
-const COLUMNS: [&str; 3] = ["median", "99%", "overtook"];
-/// The yardstick of single visits.
-const CLOCK: &str = "clock alone, median";
 /// Size of the numbers beside the plot.
 const VALUE: f64 = 20.0;
 
-/// What is drawn of a row.
-struct Extent {
-    /// Ascending: median, p90, p99 and the largest, or for a cost the ends of
-    /// the interval with the median between them.
-    shape: Reach,
-    /// A time of the machine or of the setting to compare with.
-    yardstick: Option<f64>,
-    marks: Marks,
-    texts: Vec<String>,
-}
-
-enum Reach {
-    Distribution([f64; 4]),
-    Interval([f64; 3]),
-}
-
-impl Reach {
-    fn values(&self) -> &[f64] {
-        match self {
-            Reach::Distribution(levels) => levels,
-            Reach::Interval(levels) => levels,
-        }
-    }
-}
-
-/// A setting, seen under one measure.
-struct Panel {
-    heading: String,
-    /// By strategy.
-    rows: Vec<Option<Extent>>,
-    /// What the columns of numbers hold.
-    columns: Vec<&'static str>,
-    /// How long a holder stayed.
-    hold: Option<f64>,
-}
-
-/// What the figure consists of, apart from where it lies.
-struct Content {
-    strategies: Vec<String>,
-    panels: Vec<Panel>,
-    yardstick: Option<&'static str>,
-}
-
 pub(crate) fn draw(data: &Data<'_>, entry: &Entry, measures: &[Measure]) -> Option<Figure> {
-    let content = content(data, entry.scenario, measures)?;
+    let content = Content::of(data, entry.scenario, measures)?;
     let (scene, caption) = figure(
         data,
         entry.scenario,
@@ -102,10 +57,10 @@ pub(crate) fn draw_unknown(data: &Data<'_>, scenario: &str) -> Option<Figure> {
         .into_iter()
         .filter(|measure| {
             data.rows(scenario)
-                .any(|row| extent(row, *measure).is_some())
+                .any(|row| Extent::of(row, *measure).is_some())
         })
         .collect();
-    let content = content(data, scenario, &measures)?;
+    let content = Content::of(data, scenario, &measures)?;
     let title = format!("Scenario {scenario}");
     let (scene, caption) = figure(data, scenario, (&title, "time"), &content);
     Some(Figure {
@@ -117,113 +72,13 @@ pub(crate) fn draw_unknown(data: &Data<'_>, scenario: &str) -> Option<Figure> {
     })
 }
 
-fn extent(row: &Row, measure: Measure) -> Option<Extent> {
-    let distribution = |latency: &Latency, yardstick: Option<&Latency>| {
-        let levels = [latency.p50, latency.p90, latency.p99, latency.max];
-        let levels = levels.map(|level| level as f64);
-        Extent {
-            shape: Reach::Distribution(levels),
-            yardstick: yardstick.map(|latency| latency.p50 as f64),
-            marks: marks(row),
-            texts: vec![show::nanoseconds(levels[0]), show::nanoseconds(levels[2])],
-        }
-    };
-    let (cost, detach) = (row.cost.as_ref(), row.detach.as_ref());
-    Some(match measure {
-        Measure::Cost => {
-            let estimate = &cost?.ns_per_op;
-            Extent {
-                shape: Reach::Interval([estimate.ci_low, estimate.median, estimate.ci_high]),
-                yardstick: None,
-                marks: marks(row),
-                texts: vec![show::nanoseconds(estimate.median)],
-            }
-        }
-        Measure::Detach => {
-            let detach = detach?;
-            let mut extent = distribution(&detach.latency_ns, detach.heavy_fence_ns.as_ref());
-            if let Some(overtook) = detach.overtook {
-                let share = overtook as f64 / detach.latency_ns.count.max(1) as f64;
-                extent.texts.push(show::percent(share));
-            }
-            extent
-        }
-        Measure::Refused => distribution(detach?.refused_ns.as_ref()?, None),
-        Measure::Visits => {
-            let visits = row.visits.as_ref()?;
-            distribution(&visits.visit_ns, Some(&visits.clock_ns))
-        }
-    })
-}
-
-fn content(data: &Data<'_>, scenario: &str, measures: &[Measure]) -> Option<Content> {
-    let strategies = data.strategies(scenario);
-    let settings = settings(data.rows(scenario));
-    let mut panels = Vec::new();
-    for setting in &settings {
-        for measure in measures {
-            let found = |strategy: &String| {
-                let mut rows = data.rows(scenario);
-                let row = rows.find(|row| {
-                    row.key.strategy == *strategy && Setting::of(&row.key) == *setting
-                })?;
-                extent(row, *measure)
-            };
-            let rows: Vec<Option<Extent>> = strategies.iter().map(found).collect();
-            if rows.iter().all(Option::is_none) {
-                continue;
-            }
-            let mut heading = vec![setting.distinction(&settings)];
-            if measures.len() > 1 {
-                heading.push(what(*measure).to_owned());
-            }
-            heading.retain(|part| !part.is_empty());
-            // Who is refused does not wait for a holder.
-            let waits = *measure == Measure::Detach && setting.hold_ns > 0;
-            let texts = rows.iter().flatten().map(|extent| extent.texts.len());
-            let columns = texts.max().unwrap_or(0);
-            panels.push(Panel {
-                heading: heading.join(", "),
-                rows,
-                columns: COLUMNS[..columns.min(COLUMNS.len())].to_vec(),
-                hold: waits.then_some(setting.hold_ns as f64),
-            });
-        }
-    }
-    if panels.is_empty() {
-        return None;
-    }
-    let of_detach = measures.contains(&Measure::Detach);
-    let yardstick = match (of_detach, measures.contains(&Measure::Visits)) {
-        (true, true) => "one heavy fence, or the clock alone, median",
-        (true, false) => "one heavy fence, median",
-        (false, _) => CLOCK,
-    };
-    let mut extents = panels.iter().flat_map(|panel| panel.rows.iter().flatten());
-    let used = extents.any(|extent| extent.yardstick.is_some());
-    Some(Content {
-        strategies,
-        yardstick: used.then_some(yardstick),
-        panels,
-    })
-}
-
-fn what(measure: Measure) -> &'static str {
-    match measure {
-        Measure::Cost => "cost",
-        Measure::Detach => "detach",
-        Measure::Refused => "being refused",
-        Measure::Visits => "visits",
-    }
-}
-
 fn figure(
     data: &Data<'_>,
     scenario: &str,
     (title, value_title): (&str, &str),
     content: &Content,
 ) -> (Scene, String) {
-    let shown = &content.panels[..content.panels.len().min(MOST_PANELS)];
+    let shown = content.shown();
     let abreast = match shown.len() {
         1..=3 => shown.len(),
         4 => 2,
@@ -232,11 +87,13 @@ fn figure(
     let lines = shown.len().div_ceil(abreast);
     let headed = shown.iter().any(|panel| !panel.heading.is_empty());
     let head = if headed { HEAD + HEADING } else { HEAD };
-    let ranged = extents(content).any(|extent| matches!(extent.shape, Reach::Distribution(_)));
+    let ranged = content
+        .extents()
+        .any(|extent| matches!(extent.shape, Reach::Distribution(_)));
     let key_room = if ranged { KEY } else { 0.0 };
     let line_height = head + content.strategies.len() as f64 * ROW + FOOT;
 
-    let notes = notes(data, scenario, content);
+    let notes = content.notes(data, scenario);
     let body_height = key_room + lines as f64 * line_height + TITLE_ROOM;
     let frame = frame::frame(title, data, body_height, &notes);
     let (mut scene, body) = (frame.scene, frame.body);
@@ -296,59 +153,12 @@ fn figure(
     (scene, caption)
 }
 
-fn notes(data: &Data<'_>, scenario: &str, content: &Content) -> Vec<String> {
-    let rows: Vec<&Row> = data.rows(scenario).collect();
-    let settings = settings(rows.iter().copied());
-    let mut notes = Vec::new();
-    let common = settings.first().map(|first| first.common(&settings));
-    if let Some(common) = common.filter(|common| !common.is_empty()) {
-        notes.push(format!("Setting: {common}."));
-    }
-    if extents(content).all(|extent| matches!(extent.shape, Reach::Interval(_))) {
-        notes.push("Medians, with their 95% intervals as bars. Lower is better.".to_owned());
-    }
-    if extents(content).any(|extent| extent.texts.len() == COLUMNS.len()) {
-        notes.push(
-            "Overtook: of so many detaches, the stranger who was inside another device at the \
-             call was still there at the return. 100% waits for no stranger, 0% for every one."
-                .to_owned(),
-        );
-    }
-    if content.yardstick == Some(CLOCK) {
-        notes.push(
-            "Each visit was timed on its own, so two readings of the clock are in it; what they \
-             take with nothing between them is drawn beside it, and not taken off."
-                .to_owned(),
-        );
-    }
-    let left_out = content.panels.len().saturating_sub(MOST_PANELS);
-    if left_out > 0 {
-        notes.push(format!("Not shown: {left_out} more settings."));
-    }
-    let detached = rows.iter().filter_map(|row| row.detach.as_ref());
-    if let Some(smallest) = detached.map(|detach| detach.latency_ns.count).min() {
-        notes.push(format!(
-            "Each distribution holds at least {smallest} detaches."
-        ));
-    }
-    if rows.iter().any(|row| row.detacher_shares_cpu) {
-        notes.push("The detacher shared its CPU with a worker.".to_owned());
-    }
-    notes.extend(data.notes(&[scenario], rows.iter().copied()));
-    notes
-}
-
-fn extents(content: &Content) -> impl Iterator<Item = &Extent> {
-    content
-        .panels
-        .iter()
-        .flat_map(|panel| panel.rows.iter().flatten())
-}
-
 /// Room for each column of numbers, the same in every panel.
 fn column_widths(content: &Content) -> Vec<f64> {
     let column = |(index, heading): (usize, &&str)| {
-        let texts = extents(content).filter_map(|extent| extent.texts.get(index));
+        let texts = content
+            .extents()
+            .filter_map(|extent| extent.texts.get(index));
         let widths = texts.map(|text| fonts::width(text, VALUE, Weight::Regular));
         let heading = fonts::width(heading, NOTE, Weight::Regular);
         widths.fold(heading, f64::max) + 18.0
@@ -437,7 +247,7 @@ fn draw_extent(scene: &mut Scene, axis: &Decades, y: f64, extent: &Extent, style
     let middle = match &extent.shape {
         Reach::Distribution(levels) => {
             let places = levels.map(|level| axis.place(level));
-            range(scene, y, places, style);
+            distribution::bar(scene, Way::Right, y, places, (MARKER, style.colour));
             places[0]
         }
         Reach::Interval(levels) => {
@@ -451,25 +261,6 @@ fn draw_extent(scene: &mut Scene, axis: &Decades, y: f64, extent: &Extent, style
         }
     };
     scene.marker((middle, y), MARKER, style, extent.marks);
-}
-
-/// The bar of one distribution: thick up to p90, thinner up to p99, a line up
-/// to the maximum.
-fn range(scene: &mut Scene, y: f64, [p50, p90, p99, max]: [f64; 4], style: Style) {
-    let strip = |half: f64, from: f64, to: f64| Rect {
-        left: from,
-        right: to,
-        top: y - half,
-        bottom: y + half,
-    };
-    let colour = style.colour;
-    scene.line((p50, y), (max, y), Stroke::new(colour, 2.0));
-    let cap = MARKER * 0.9;
-    scene.line((max, y - cap), (max, y + cap), Stroke::new(colour, 3.0));
-    for (half, from, to) in [(MARKER * 0.45, p90, p99), (MARKER * 0.9, p50, p90)] {
-        scene.rect(strip(half, from, to), PAPER, 1.0);
-        scene.rect(strip(half, from, to), colour, 0.6);
-    }
 }
 
 fn yardstick_line(scene: &mut Scene, x: f64, (top, bottom): (f64, f64)) {
@@ -498,7 +289,8 @@ fn key(scene: &mut Scene, (left, y): (f64, f64), content: &Content) {
         colour: MUTED,
         shape: Shape::Circle,
     };
-    range(scene, y, [x + 9.0, x + 44.0, x + 84.0, x + 124.0], sample);
+    let places = [x + 9.0, x + 44.0, x + 84.0, x + 124.0];
+    distribution::bar(scene, Way::Right, y, places, (MARKER, sample.colour));
     scene.marker((x + 9.0, y), MARKER, sample, Marks::default());
     x = words(scene, x + 136.0, "median, up to 90%, up to 99%, slowest");
     if let Some(yardstick) = content.yardstick {
