@@ -64,7 +64,8 @@ fn records_hold_what_followed_the_warm_up() {
     let Outcome::Cost(cost) = &measurement.outcome else {
         panic!("the fast path has a cost");
     };
-    assert_eq!(cost.ns_per_op.samples.len(), 3);
+    // Whether the machine disturbed any of them is not the test's business.
+    assert_eq!(cost.noise.samples, 3);
 }
 
 #[test]
@@ -95,7 +96,8 @@ fn quick_rounds_all_count() {
     let Outcome::Cost(cost) = &recorded.measurements[0].outcome else {
         panic!("the fast path has a cost");
     };
-    assert_eq!(cost.ns_per_op.samples.len(), 3);
+    // Whether the machine disturbed any of them is not the test's business.
+    assert_eq!(cost.noise.samples, 3);
 }
 
 #[test]

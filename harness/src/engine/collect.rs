@@ -321,6 +321,27 @@ mod tests {
     }
 
     #[test]
+    fn pieces_together_are_one_sample() {
+        let mut whole = round(cost(3, 5), 0);
+        whole.absorb(&round(cost(5, 9), 0));
+        assert_eq!((whole.iterations, whole.noise.samples), (2_000, 1));
+        assert_eq!(whole.mechanisms["rseq"], 20);
+        assert_eq!(whole.noise.pressure_us, Some(10));
+        let Observed::Cost { elapsed, .. } = &whole.observed else {
+            panic!("not a cost");
+        };
+        // Of each worker on its own.
+        assert_eq!(elapsed[..], [8, 14].map(Duration::from_micros));
+
+        let mut whole = round(detaches(&[100, 300]), 0);
+        whole.absorb(&round(detaches(&[200]), 0));
+        let Observed::Detach(phases) = &whole.observed else {
+            panic!("not a detach");
+        };
+        assert_eq!(phases.latency.len(), 3);
+    }
+
+    #[test]
     fn no_rounds_make_no_record() {
         let collector = Collector::new(case(Scenario::FastPath), 0);
         assert_eq!(collector.finish(1), None);
