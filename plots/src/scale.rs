@@ -248,11 +248,14 @@ impl Levels {
     /// The powers of ten among the levels, with zero where it is one, for a
     /// scenario that cannot choose its levels; both ends if there are none.
     pub(crate) fn decades(&self) -> Vec<f64> {
+        /// What was aimed at a power of ten missed it by less, in decades.
+        const MISS: f64 = 0.05;
         let zero = self.levels.first().copied().filter(|level| *level == 0.0);
         let (Some(first), Some(last)) = (self.positive().first(), self.positive().last()) else {
             return zero.into_iter().collect();
         };
-        let (low, high) = (first.log10().ceil() as i32, last.log10().floor() as i32);
+        let low = (first.log10() - MISS).ceil() as i32;
+        let high = (last.log10() + MISS).floor() as i32;
         let mut decades: Vec<f64> = (low..=high).map(|power| 10.0_f64.powi(power)).collect();
         if decades.is_empty() {
             decades = vec![*first, *last];
@@ -369,6 +372,8 @@ mod tests {
     fn levels_that_nobody_chose_are_read_by_powers_of_ten() {
         let axis = Levels::over([0.0, 37.0, 998.0, 20_400.0], 0.0, 1.0, 0.0);
         assert_eq!(axis.decades(), [0.0, 100.0, 1000.0, 10_000.0]);
+        let missed = Levels::over([0.0, 1_004.0, 97_000.0], 0.0, 900.0, 20.0);
+        assert_eq!(missed.decades(), [0.0, 1_000.0, 10_000.0, 100_000.0]);
         let narrow = Levels::over([200.0, 800.0], 0.0, 1.0, 0.0);
         assert_eq!(narrow.decades(), [200.0, 800.0]);
     }
