@@ -48,8 +48,12 @@ use crate::{
 };
 
 /// A device behind an exchangeable pointer; see the [module](self).
+pub type ArcSwap<S> = Device<S>;
+
+/// A device behind an exchangeable pointer; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct ArcSwap<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     softc: ArcSwapOption<Parcel<S>>,
     delivery: Delivery<S>,
     claims: Claims,
@@ -62,7 +66,7 @@ pub struct Registration {
     _made_by_register: (),
 }
 
-impl<S, P: Points> ArcSwap<S, P> {
+impl<S, P: Points> Device<S, P> {
     fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
         let claim = self.claims.claim(patience)?;
         // Dropping our own count may be what sends the parcel.
@@ -77,7 +81,7 @@ impl<S, P: Points> ArcSwap<S, P> {
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for ArcSwap<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -101,7 +105,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for ArcSwap<S, P> {
         },
         memory: Memory {
             // The parcel lies in an Arc, which adds two counts.
-            fixed: size_of::<ArcSwap<()>>() + parcel::ALLOCATED + 2 * size_of::<usize>(),
+            fixed: size_of::<Device<()>>() + parcel::ALLOCATED + 2 * size_of::<usize>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -115,7 +119,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for ArcSwap<S, P> {
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
         let (parcel, delivery) = Parcel::new(softc);
-        Ok(ArcSwap {
+        Ok(Device {
             softc: ArcSwapOption::from(Some(Arc::new(parcel))),
             delivery,
             claims: Claims::new(),
@@ -153,7 +157,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for ArcSwap<S, P> {
 #[derive(Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
     loaded: Loaded<Option<Arc<Parcel<S>>>>,
-    _device: PhantomData<&'g ArcSwap<S, P>>,
+    _device: PhantomData<&'g Device<S, P>>,
 }
 
 impl<S, P: Points> Deref for Guard<'_, S, P> {

@@ -148,13 +148,33 @@ pub trait DeviceRef: Sized + Send + Sync {
     /// # Errors
     ///
     /// [`DetachError::StillHeld`] when holders remained. Nothing is lost: the
-    /// device stays closed to new entries, and the call can be repeated.
+    /// device stays closed to new entries, and the call can be repeated: what one
+    /// call has seen leave, the next one need not wait for.
     /// [`DetachError::Detached`] as from `detach`.
     fn detach_timeout(
         &self,
         registration: &mut Self::Registration,
         patience: Duration,
     ) -> Result<Self::Softc, DetachError>;
+
+    /// Detaches many devices, in one grace period where the strategy has one.
+    ///
+    /// `tell` gets the place of each device in `devices` and its outcome, as from
+    /// [`detach`](Self::detach), in any order and each as soon as it is known: a
+    /// panic on the way, in `tell` or where a strategy may panic, loses nothing
+    /// that was not told. The devices that remain are closed and can be detached
+    /// again. A device that another caller is detaching is waited for last, so
+    /// two callers cannot wait for each other. It waits forever for a guard that
+    /// is never dropped.
+    fn detach_all(
+        devices: &[&Self],
+        registration: &mut Self::Registration,
+        mut tell: impl FnMut(usize, Result<Self::Softc, Detached>),
+    ) {
+        for (place, device) in devices.iter().enumerate() {
+            tell(place, device.detach(registration));
+        }
+    }
 
     /// Declares that the calling thread holds nothing: the moment at which a
     /// kernel would run a pending cross-call. Does nothing for the strategies

@@ -10,7 +10,8 @@
 //! release   section is even again (one more)
 //! detach    dying = true
 //!           heavy fence
-//!           for every thread: wait until its section was seen even, or changed
+//!           note the sections that are odd
+//!           for each of them: wait until it has changed
 //!           reclaim the softc
 //! ```
 //!
@@ -21,7 +22,8 @@
 //! sight of the detacher. A word that is even, or another odd number than the
 //! first one seen, belongs to a thread that has left the section it was in; if
 //! it is in a new one, that began after the heavy fence and so found the flag.
-//! Leaving is a store-release that the detacher's look acquires.
+//! Leaving is a store-release that the detacher's look acquires, and so is
+//! entering, since the detacher may find the next section and never the leave.
 //!
 //! Membarrier alone would not do, although it interrupts every CPU as the
 //! cross-call did: a preempted thread is not running, so nobody interrupts it,
@@ -51,11 +53,12 @@ use std::time::Duration;
 
 use crate::platform::{AsymmetricFence, Membarrier};
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::Attachment;
+use crate::primitive::attachment::{Attachment, Tenure};
 use crate::primitive::bell::Bell;
 use crate::primitive::patience::Patience;
 use crate::primitive::roster::{Member, Roster};
-use crate::primitive::sync::{AtomicBool, AtomicU64, Ordering, process_wide};
+use crate::primitive::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock, process_wide};
+use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
@@ -76,8 +79,38 @@ struct Section(AtomicU64);
 
 impl Section {
     fn look(&self) -> u64 {
-        // Ordering: Acquire pairs with the Release in `Registration::leave`.
+        // Ordering: Acquire pairs with the Release in `Registration::step`.
         self.0.load(Ordering::Acquire)
+    }
+}
+
+/// The sections that were found odd after a heavy fence and have not been seen
+/// outside since, with the numbers that were found.
+#[derive(Debug)]
+struct Inside(Vec<(&'static Section, u64)>);
+
+impl Inside {
+    fn find<P: Points>(heavy: impl Fn()) -> Self {
+        heavy();
+        P::at(Point::Fenced);
+        let sections = THREADS.iter().map(|section| (section, section.look()));
+        Inside(
+            sections
+                .filter(|(_, number)| !number.is_multiple_of(2))
+                .collect(),
+        )
+    }
+
+    /// Waits until all have left, or patience runs out; tells which.
+    fn wait<P: Points>(&mut self, patience: Patience, heavy: impl Fn()) -> bool {
+        while let Some(&(section, found)) = self.0.last() {
+            P::at(Point::Summing);
+            if !LEFT.wait(patience, true, &heavy, || section.look() != found) {
+                return false;
+            }
+            self.0.pop();
+        }
+        true
     }
 }
 
@@ -90,20 +123,21 @@ pub struct Registration {
 
 impl Registration {
     #[inline(always)]
-    fn step(&self, store: Ordering) {
+    fn step(&self) {
         let section = &self.section.0;
         // Ordering: Relaxed; the only writer reads its own last store.
         let now = section.load(Ordering::Relaxed);
-        // Ordering: the caller's, explained there.
-        section.store(now.wrapping_add(1), store);
+        // Ordering: Release pairs with the Acquire in `Section::look`. That of an
+        // enter is for a detacher that finds it in the place of the section that
+        // it waits for: a plain store ends the release sequence of the leave
+        // before it, so it has to carry that along.
+        section.store(now.wrapping_add(1), Ordering::Release);
     }
 
     #[inline(always)]
     fn enter(&self) {
         if self.depth.get() == 0 {
-            // Ordering: Relaxed; the light fence that follows orders it before
-            // the test of the flag.
-            self.step(Ordering::Relaxed);
+            self.step();
         }
         self.depth.set(self.depth.get() + 1);
     }
@@ -112,8 +146,7 @@ impl Registration {
     fn leave(&self) {
         self.depth.set(self.depth.get() - 1);
         if self.depth.get() == 0 {
-            // Ordering: Release pairs with the Acquire in `Section::look`.
-            self.step(Ordering::Release);
+            self.step();
             Membarrier::light();
             LEFT.ring_if_awaited();
         }
@@ -131,49 +164,72 @@ impl Drop for Registration {
 }
 
 /// A device with a dying flag; see the [module](self).
+pub type DyingMembarrier<S> = Device<S>;
+
+/// A device with a dying flag; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct DyingMembarrier<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     dying: AtomicBool,
     /// Heavy fences issued, for the records.
     fences: AtomicU64,
+    /// Whom a detach waits for, once it has looked.
+    inside: Mutex<Option<Inside>>,
     attachment: Attachment<S>,
     _points: PhantomData<P>,
 }
 
-impl<S, P: Points> DyingMembarrier<S, P> {
+impl<S, P: Points> Device<S, P> {
     fn heavy(&self) {
         Membarrier::heavy();
         // Ordering: Relaxed; statistics.
         self.fences.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+    /// Claims the device and sets its flag.
+    fn condemn(&self, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
         let tenure = self.attachment.claim(patience)?;
         // Ordering: Relaxed; the heavy fence orders it before the looks at the
         // sections and pairs with the light fence in `acquire`.
         self.dying.store(true, Ordering::Relaxed);
         P::at(Point::Closed);
-        self.heavy();
-        P::at(Point::Fenced);
-        for section in THREADS.iter() {
-            let seen = section.look();
-            P::at(Point::Summing);
-            let outside = || {
-                let now = section.look();
-                now.is_multiple_of(2) || now != seen
-            };
-            if !outside() && !LEFT.wait(patience, None, || self.heavy(), outside) {
-                return Err(DetachError::StillHeld);
-            }
+        Ok(tenure)
+    }
+
+    /// Waits until every thread that was inside after the flag was set has been
+    /// seen outside. What was seen is kept: a call after one that gave up goes on
+    /// from there.
+    fn grace_period(&self, patience: Patience) -> Result<(), DetachError> {
+        let heavy = || self.heavy();
+        let mut inside = lock(&self.inside);
+        let inside = inside.get_or_insert_with(|| Inside::find::<P>(heavy));
+        if !inside.wait::<P>(patience, heavy) {
+            return Err(DetachError::StillHeld);
         }
+        Ok(())
+    }
+
+    /// Takes the softc.
+    ///
+    /// # Safety
+    ///
+    /// A grace period has passed since the flag was set.
+    unsafe fn take(tenure: Tenure<'_, S>) -> S {
         P::at(Point::Drained);
         // SAFETY: every thread was seen outside, or in another section than
         // the one it was in at the heavy fence; see the module.
-        Ok(unsafe { tenure.take() })
+        unsafe { tenure.take() }
+    }
+
+    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+        let tenure = self.condemn(patience)?;
+        self.grace_period(patience)?;
+        // SAFETY: it has passed just now.
+        Ok(unsafe { Self::take(tenure) })
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -196,7 +252,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<DyingMembarrier<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -216,9 +272,10 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
         Membarrier::supported()?;
-        Ok(DyingMembarrier {
+        Ok(Device {
             dying: AtomicBool::new(false),
             fences: AtomicU64::new(0),
+            inside: Mutex::new(None),
             attachment: Attachment::new(softc),
             _points: PhantomData,
         })
@@ -254,6 +311,29 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingMembarrier<S, P> {
         self.detach_within(Patience::of(patience))
     }
 
+    fn detach_all(
+        devices: &[&Self],
+        _: &mut Registration,
+        tell: impl FnMut(usize, Result<S, Detached>),
+    ) {
+        detach_together(
+            devices,
+            |device| device.condemn(Patience::none()),
+            || {
+                let heavy = || devices[0].heavy();
+                Inside::find::<P>(heavy).wait::<P>(Patience::FOREVER, heavy);
+            },
+            // SAFETY: a grace period has passed, without a limit in time.
+            |_, tenure| Ok(unsafe { Self::take(tenure) }),
+            |device| {
+                device
+                    .detach_within(Patience::FOREVER)
+                    .map_err(|_| Detached)
+            },
+            tell,
+        );
+    }
+
     fn mechanisms(&self) -> Vec<(&'static str, u64)> {
         // Ordering: Relaxed; statistics.
         vec![(Membarrier::NAME, self.fences.load(Ordering::Relaxed))]
@@ -268,10 +348,10 @@ fn turn_back<S, P: Points>(guard: Guard<'_, S, P>) {
     drop(guard);
 }
 
-/// Proof of being inside a [`DyingMembarrier`].
+/// Proof of being inside a [`Device`].
 #[derive(Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
-    device: &'g DyingMembarrier<S, P>,
+    device: &'g Device<S, P>,
     registration: &'g Registration,
 }
 

@@ -62,11 +62,12 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::Attachment;
+use crate::primitive::attachment::{Attachment, Tenure};
 use crate::primitive::bell::Bell;
 use crate::primitive::patience::Patience;
 use crate::primitive::roster::{Member, Roster};
 use crate::primitive::sync::{AtomicBool, AtomicU64, Ordering, fence, process_wide};
+use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
@@ -154,9 +155,9 @@ impl VirtualCpu {
     }
 
     fn has_answered(&self, ticket: u64) -> bool {
-        // Ordering: Relaxed; this thread reads back what it posted itself. A
-        // CPU that was not asked was off line, and stays out of it if it comes
-        // back now.
+        // Ordering: Relaxed; this thread reads back what it posted itself, or
+        // the holder of the claim before it. A CPU that was not asked was off
+        // line, and stays out of it if it comes back now.
         self.mailbox.load(Ordering::Relaxed) < ticket
             // Ordering: Acquire pairs with the Release in `answer`.
             || self.answered.load(Ordering::Acquire) >= ticket
@@ -165,9 +166,8 @@ impl VirtualCpu {
     }
 }
 
-/// Runs a NOP on every CPU, and waits until that is done or patience runs out;
-/// tells which. The caller is off line.
-fn cross_call<P: Points>(patience: Patience) -> bool {
+/// Asks every CPU to run a NOP; returns its number. The caller is off line.
+fn cross_call() -> u64 {
     // Ordering: AcqRel pairs with itself. An answer to a larger number answers
     // this one as well, so its caller has to know, and by its post to tell,
     // that our flag is set.
@@ -177,21 +177,21 @@ fn cross_call<P: Points>(patience: Patience) -> bool {
     for cpu in CPUS.iter() {
         cpu.post(ticket);
     }
+    ticket
+}
+
+/// Waits until every CPU has answered, or patience runs out; tells which. The
+/// caller is off line, and the claim on the device orders it after the one who
+/// asked.
+fn answered<P: Points>(ticket: u64, patience: Patience) -> bool {
     P::at(Point::Fenced);
     CPUS.iter().all(|cpu| {
         let answered = || {
             P::at(Point::Summing);
             cpu.has_answered(ticket)
         };
-        answered()
-            || ANSWERED.wait(
-                patience,
-                None,
-                // Ordering: SeqCst pairs with the fences in `answer` and
-                // `go_offline`.
-                || fence(Ordering::SeqCst),
-                answered,
-            )
+        // Ordering: SeqCst pairs with the fences in `answer` and `go_offline`.
+        ANSWERED.wait(patience, true, || fence(Ordering::SeqCst), answered)
     })
 }
 
@@ -227,42 +227,70 @@ impl Drop for Registration {
 }
 
 /// A device with a dying flag; see the [module](self).
+pub type DyingXcall<S> = Device<S>;
+
+/// A device with a dying flag; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct DyingXcall<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     dying: AtomicBool,
+    /// The number of the NOP that a detach asked for; 0 before.
+    asked: AtomicU64,
     /// Cross-calls made, for the records.
     xcalls: AtomicU64,
     attachment: Attachment<S>,
     _points: PhantomData<P>,
 }
 
-impl<S, P: Points> DyingXcall<S, P> {
-    fn detach_within(
-        &self,
-        registration: &mut Registration,
-        patience: Patience,
-    ) -> Result<S, DetachError> {
-        // Off line, lest two detachers wait for each other to answer.
-        registration.while_offline(|| {
-            let tenure = self.attachment.claim(patience)?;
-            // Ordering: Relaxed; the Release of the ticket and of the mailbox,
-            // or the fence in `cross_call`, carries it to every CPU.
-            self.dying.store(true, Ordering::Relaxed);
-            P::at(Point::Closed);
-            // Ordering: Relaxed; statistics.
-            self.xcalls.fetch_add(1, Ordering::Relaxed);
-            if !cross_call::<P>(patience) {
-                return Err(DetachError::StillHeld);
-            }
-            P::at(Point::Drained);
-            // SAFETY: every CPU has passed a safe point or was off line since
-            // the flag was set, so no guard is left and none can be made.
-            Ok(unsafe { tenure.take() })
-        })
+impl<S, P: Points> Device<S, P> {
+    /// Claims the device and sets its flag.
+    fn condemn(&self, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
+        let tenure = self.attachment.claim(patience)?;
+        // Ordering: Relaxed; the Release of the ticket and of the mailbox,
+        // or the fence in `cross_call`, carries it to every CPU.
+        self.dying.store(true, Ordering::Relaxed);
+        P::at(Point::Closed);
+        Ok(tenure)
+    }
+
+    fn cross_call(&self) -> u64 {
+        // Ordering: Relaxed; statistics.
+        self.xcalls.fetch_add(1, Ordering::Relaxed);
+        cross_call()
+    }
+
+    /// Takes the softc.
+    ///
+    /// # Safety
+    ///
+    /// A cross-call has been answered that was made after the flag was set.
+    unsafe fn take(tenure: Tenure<'_, S>) -> S {
+        P::at(Point::Drained);
+        // SAFETY: every CPU has passed a safe point or was off line since
+        // the flag was set, so no guard is left and none can be made.
+        unsafe { tenure.take() }
+    }
+
+    /// Detaches; the caller is off line.
+    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+        let tenure = self.condemn(patience)?;
+        // A call after one that gave up waits for the same answers, for those
+        // to a later NOP might never be complete either.
+        // Ordering: Relaxed, and below; the claim orders those who have it.
+        let mut ticket = self.asked.load(Ordering::Relaxed);
+        if ticket == 0 {
+            ticket = self.cross_call();
+            self.asked.store(ticket, Ordering::Relaxed);
+        }
+        if !answered::<P>(ticket, patience) {
+            return Err(DetachError::StillHeld);
+        }
+        // SAFETY: answered just now, or while an earlier call waited.
+        Ok(unsafe { Self::take(tenure) })
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -285,7 +313,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<DyingXcall<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -301,8 +329,9 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        Ok(DyingXcall {
+        Ok(Device {
             dying: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
             xcalls: AtomicU64::new(0),
             attachment: Attachment::new(softc),
             _points: PhantomData,
@@ -326,8 +355,10 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
     }
 
     fn detach(&self, registration: &mut Registration) -> Result<S, Detached> {
-        // Without a time limit "still held" cannot be the answer.
-        self.detach_within(registration, Patience::FOREVER)
+        // Off line, lest two detachers wait for each other to answer. Without
+        // a time limit "still held" cannot be the answer.
+        registration
+            .while_offline(|| self.detach_within(Patience::FOREVER))
             .map_err(|_| Detached)
     }
 
@@ -336,7 +367,31 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
         registration: &mut Registration,
         patience: Duration,
     ) -> Result<S, DetachError> {
-        self.detach_within(registration, Patience::of(patience))
+        registration.while_offline(|| self.detach_within(Patience::of(patience)))
+    }
+
+    fn detach_all(
+        devices: &[&Self],
+        registration: &mut Registration,
+        tell: impl FnMut(usize, Result<S, Detached>),
+    ) {
+        registration.while_offline(|| {
+            detach_together(
+                devices,
+                |device| device.condemn(Patience::none()),
+                || {
+                    answered::<P>(devices[0].cross_call(), Patience::FOREVER);
+                },
+                // SAFETY: answered, without a limit in time.
+                |_, tenure| Ok(unsafe { Self::take(tenure) }),
+                |device| {
+                    device
+                        .detach_within(Patience::FOREVER)
+                        .map_err(|_| Detached)
+                },
+                tell,
+            );
+        });
     }
 
     #[inline]
@@ -354,11 +409,11 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for DyingXcall<S, P> {
     }
 }
 
-/// Proof of being inside a [`DyingXcall`]: between two safe points of a thread
+/// Proof of being inside a [`Device`]: between two safe points of a thread
 /// that found the device alive.
 #[derive(Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
-    device: &'g DyingXcall<S, P>,
+    device: &'g Device<S, P>,
     /// Keeps the thread from passing a safe point.
     _registration: &'g Registration,
 }

@@ -25,8 +25,8 @@
 //! Acquire: pinning has a full fence (on x86_64 a locked instruction). Detach:
 //! several advances of the epoch, each a scan of all participants; when nobody
 //! else collects, the detacher has to prod until the epoch has moved far
-//! enough. A prod that fails because a thread is pinned sleeps for a while, as
-//! the library has no way to wake it.
+//! enough. It looks for the softc after each prod. A thread that stays pinned
+//! makes it sleep in naps, as the library has no way to wake it.
 //!
 //! # What it forbids
 //!
@@ -56,21 +56,18 @@ use crate::{
     Unsupported, WaitsFor,
 };
 
-/// How long a detacher sleeps before it tries again to advance the epoch.
-const NAP: Duration = Duration::from_micros(50);
-
-/// How often a detacher tries at once before it sleeps. Two advances are
-/// needed when nobody is pinned; the rest is for threads that leave just now.
-const TRIES: usize = 16;
-
 fn collector() -> &'static Collector {
     static COLLECTOR: OnceLock<Collector> = OnceLock::new();
     COLLECTOR.get_or_init(Collector::new)
 }
 
 /// A device in epochs; see the [module](self).
+pub type Epoch<S> = Device<S>;
+
+/// A device in epochs; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct Epoch<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     softc: Atomic<Parcel<S>>,
     delivery: Delivery<S>,
     claims: Claims,
@@ -83,7 +80,7 @@ pub struct Registration {
     participant: LocalHandle,
 }
 
-impl<S: Send + Sync + 'static, P: Points> Epoch<S, P> {
+impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
     fn detach_within(
         &self,
         registration: &Registration,
@@ -103,21 +100,19 @@ impl<S: Send + Sync + 'static, P: Points> Epoch<S, P> {
         }
         drop(pin);
         let prod = || {
-            for _ in 0..TRIES {
-                P::at(Point::Summing);
-                registration.participant.pin().flush();
-            }
+            P::at(Point::Summing);
+            registration.participant.pin().flush();
         };
         let softc = self
             .delivery
-            .wait(patience, Some((NAP, &prod)))
+            .wait(patience, Some(&prod))
             .ok_or(DetachError::StillHeld)?;
         claim.finish();
         Ok(softc)
     }
 }
 
-impl<S, P> Drop for Epoch<S, P> {
+impl<S, P> Drop for Device<S, P> {
     fn drop(&mut self) {
         let attached = std::mem::replace(&mut self.softc, Atomic::null());
         // SAFETY: `&mut self` proves that nobody is inside, and what a detach
@@ -126,7 +121,7 @@ impl<S, P> Drop for Epoch<S, P> {
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for Epoch<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -149,7 +144,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Epoch<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<Epoch<()>>() + parcel::ALLOCATED,
+            fixed: size_of::<Device<()>>() + parcel::ALLOCATED,
             per_cpu: 0,
             per_thread: 0,
         },
@@ -163,7 +158,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Epoch<S, P> {
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
         let (parcel, delivery) = Parcel::new(softc);
-        Ok(Epoch {
+        Ok(Device {
             softc: Atomic::from(Owned::new(parcel)),
             delivery,
             claims: Claims::new(),
@@ -211,7 +206,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Epoch<S, P> {
 pub struct Guard<'g, S, P: Points = Undisturbed> {
     parcel: *const Parcel<S>,
     _pin: Pin,
-    _device: PhantomData<(&'g Epoch<S, P>, &'g Registration)>,
+    _device: PhantomData<(&'g Device<S, P>, &'g Registration)>,
 }
 
 impl<S, P: Points> Deref for Guard<'_, S, P> {

@@ -128,6 +128,7 @@ pub mod seqlock;
 pub mod turnstile;
 #[cfg(not(loom))]
 pub mod unprotected;
+pub mod waiting;
 
 pub use contract::{Closed, DetachError, Detached, DeviceRef, Reopen, Unsupported};
 pub use properties::{Count, FastPath, LateArrival, Memory, Properties, Reclaim, WaitsFor};

@@ -72,8 +72,6 @@ pub enum WaitsFor {
 pub enum LateArrival {
     /// An error at once.
     Refused,
-    /// It waits while the gate is closed, then gets an error.
-    WaitsThenRefused,
     /// It goes through.
     Admitted,
 }

@@ -3,40 +3,53 @@
 //! # The scheme
 //!
 //! ```text
-//! acquire   if the word says dying: fail
-//!           word += 1, and fail (word -= 1) if it says dying now
-//! release   word -= 1; the last one out of a dying device wakes the detacher
-//! detach    word |= DYING
-//!           sleep until the count is zero
+//! acquire   word += 1; fail if it said dying before
+//! release   word -= 1; if it said dying before:
+//!               remaining -= 1; the last one wakes the detacher
+//! detach    word |= DYING, which tells the count of holders
+//!           remaining += that count
+//!           sleep until remaining is zero
 //!           reclaim the softc
 //! ```
 //!
 //! # Why it is safe
 //!
-//! All that matters happens to one word, so there is one order of events that
-//! everybody agrees on. An acquire that comes before the dying bit is counted;
-//! one that comes after it sees the bit and turns back. Each release is a
-//! store-release that the detacher's load of the final count acquires (the
-//! decrements in between continue the release sequence), so what holders did
-//! happened before the reclaim.
+//! While the device lives all that matters happens to one word, so there is one
+//! order of events that everybody agrees on. An acquire that comes before the
+//! dying bit is in the count that the detacher gets; one that comes after it
+//! sees the bit. A release before the bit is out of that count, and one after it
+//! sees the bit and counts itself off `remaining`, once for each holder. So
+//! `remaining` is zero when every one of them has left, and a release that comes
+//! before the detacher's addition only takes it below zero meanwhile.
 //!
-//! The count may rise after the bit was set, by threads that are about to turn
-//! back. The test before the increment makes that happen at most once per
-//! thread, so latecomers cannot keep the count up for ever.
+//! Each release is a store-release on the word, and on `remaining` if it comes
+//! late. The exchange that sets the bit acquires the former (the changes in
+//! between continue the release sequence), and the look at `remaining` the
+//! latter, so what holders did happened before the reclaim.
+//!
+//! A late arrival needs not take its count back: after the bit nobody reads it.
+//! Nor can late arrivals keep the detacher waiting, as `remaining` does not know
+//! them. That is why acquire does not look at the word before it counts: a load
+//! of a word that a locked instruction is about to write costs as much as a
+//! third of the instruction itself on some processors, and nobody needs it.
 //!
 //! # Costs
 //!
 //! Two locked instructions on a word that every CPU writes: the line travels
-//! from CPU to CPU, and that is the cost that Young set out to avoid. Detach
-//! is cheap: one locked instruction and the wait.
+//! from CPU to CPU, and that is the cost that Young set out to avoid. A refusal
+//! takes one of them. Detach is cheap: two locked instructions and the wait.
 //!
 //! # What it forbids
 //!
 //! Nothing: holders may sleep, nest, be interrupted by a signal handler that
 //! acquires, and hand their guard to another thread.
 //!
-//! The count has 63 bits. It would take 2^63 guards at once to carry into the
-//! dying bit; leaking one every nanosecond takes 292 years.
+//! A signal handler may release where waking a sleeper is a system call, as on
+//! Linux; elsewhere it takes a mutex.
+//!
+//! The count has 63 bits. It would take 2^63 guards at once, or refusals, to
+//! carry into the dying bit or out of it; at one a nanosecond that takes 292
+//! years.
 //!
 //! Comes from: the reply's third paragraph; FreeBSD's `refcount(9)`, OpenBSD's
 //! `refcnt_finalize(9)`, kernfs.
@@ -59,9 +72,16 @@ use crate::{
 const DYING: u64 = 1 << 63;
 
 /// A device with one reference count; see the [module](self).
+pub type Refcount<S> = Device<S>;
+
+/// A device with one reference count; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct Refcount<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     word: AtomicU64,
+    /// Holders that a detach found and that have not left since; wraps below
+    /// zero until the detach has added them.
+    remaining: AtomicU64,
     drained: Bell,
     attachment: Attachment<S>,
     _points: PhantomData<P>,
@@ -73,62 +93,63 @@ pub struct Registration {
     _made_by_register: (),
 }
 
-impl<S, P: Points> Refcount<S, P> {
+impl<S, P: Points> Device<S, P> {
     #[inline]
     fn leave(&self) {
         P::at(Point::BeforeLeave);
-        // Ordering: Release pairs with the Acquire in `detach_within`.
+        // Ordering: Release pairs with the Acquire of the exchange in
+        // `detach_within`, if that comes later.
         let before = self.word.fetch_sub(1, Ordering::Release);
         P::at(Point::Left);
-        if before == DYING + 1 {
-            self.wake();
+        if before & DYING != 0 {
+            self.leave_late();
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn turn_back(&self) {
-        P::at(Point::Refused);
-        self.leave();
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wake(&self) {
-        // Ordering: SeqCst pairs with the fence that the waiter hands to the
-        // bell: either it finds the count at zero, or this finds it waiting.
-        fence(Ordering::SeqCst);
-        self.drained.ring_if_awaited();
+    fn leave_late(&self) {
+        // Ordering: Release pairs with the Acquire of the look in
+        // `detach_within`.
+        if self.remaining.fetch_sub(1, Ordering::Release) == 1 {
+            // Ordering: SeqCst pairs with the fence that the waiter hands to the
+            // bell: either it finds nobody, or this finds it waiting.
+            fence(Ordering::SeqCst);
+            self.drained.ring_if_awaited();
+        }
     }
 
     fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
         let tenure = self.attachment.claim(patience)?;
-        // Ordering: Relaxed; the word has one modification order, in which
-        // an acquire comes before or after this whatever the ordering.
-        self.word.fetch_or(DYING, Ordering::Relaxed);
+        // Ordering: Acquire pairs with the Release in `leave`.
+        let before = self.word.fetch_or(DYING, Ordering::Acquire);
+        if before & DYING == 0 {
+            // Ordering: Relaxed; who has the claim reads it back.
+            self.remaining.fetch_add(before, Ordering::Relaxed);
+        }
         P::at(Point::Closed);
         let drained = self.drained.wait(
             patience,
-            None,
-            // Ordering: SeqCst pairs with the fence in `wake`.
+            true,
+            // Ordering: SeqCst pairs with the fence in `leave_late`.
             || fence(Ordering::SeqCst),
             || {
                 P::at(Point::Summing);
-                // Ordering: Acquire pairs with the Release in `leave`.
-                self.word.load(Ordering::Acquire) == DYING
+                // Ordering: Acquire pairs with the Release in `leave_late`.
+                self.remaining.load(Ordering::Acquire) == 0
             },
         );
         if !drained {
             return Err(DetachError::StillHeld);
         }
         P::at(Point::Drained);
-        // SAFETY: the count was zero after the dying bit was set; whoever
-        // counted itself since then saw the bit and turned back.
+        // SAFETY: all holders that were counted before the dying bit have left;
+        // whoever counted itself since then saw the bit and was refused.
         Ok(unsafe { tenure.take() })
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -143,7 +164,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
         holder_may_sleep: true,
         release_elsewhere: true,
         nesting: true,
-        signal_handlers: true,
+        signal_handlers: cfg!(target_os = "linux"),
         reopens: false,
         fast_path: FastPath {
             locked: Count::Exactly(2),
@@ -151,7 +172,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
             shared_writes: true,
         },
         memory: Memory {
-            fixed: size_of::<Refcount<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -164,8 +185,9 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        Ok(Refcount {
+        Ok(Device {
             word: AtomicU64::new(0),
+            remaining: AtomicU64::new(0),
             drained: Bell::new(),
             attachment: Attachment::new(softc),
             _points: PhantomData,
@@ -175,15 +197,11 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
     #[inline]
     fn acquire<'g>(&'g self, _: &'g Registration) -> Result<Guard<'g, S, P>, Detached> {
         P::at(Point::BeforeEnter);
-        // Ordering: Relaxed; only to keep latecomers away from the word.
-        if self.word.load(Ordering::Relaxed) & DYING != 0 {
-            return Err(Detached);
-        }
         // Ordering: Relaxed; see the module: the word alone decides.
         let before = self.word.fetch_add(1, Ordering::Relaxed);
         P::at(Point::Entered);
         if before & DYING != 0 {
-            self.turn_back();
+            P::at(Point::Refused);
             return Err(Detached);
         }
         P::at(Point::Admitted);
@@ -200,10 +218,10 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Refcount<S, P> {
     }
 }
 
-/// One count of a [`Refcount`].
+/// One count of a [`Device`].
 #[derive(Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
-    device: &'g Refcount<S, P>,
+    device: &'g Device<S, P>,
 }
 
 impl<S, P: Points> Deref for Guard<'_, S, P> {

@@ -1,8 +1,11 @@
 //! The one place that lists the strategies. Whatever measures, tests or
 //! documents them visits this list.
 
-use crate::points::Points;
-use crate::{DeviceRef, Properties};
+use crate::points::{Points, Undisturbed};
+use crate::{
+    DeviceRef, Properties, arc_swap, dying_membarrier, dying_xcall, epoch, refcount, rwlock,
+    seqlock, turnstile, unprotected,
+};
 
 /// Something to do with every strategy. Static dispatch: the visitor is
 /// compiled once per strategy, so that fast paths inline into it.
@@ -15,10 +18,12 @@ pub trait Visitor<S> {
 }
 
 macro_rules! strategies {
-    ($($module:ident :: $strategy:ident),* $(,)?) => {
+    ($($strategy:ty),* $(,)?) => {
         /// The properties of every strategy, in the order of the registry.
         pub fn all() -> Vec<Properties> {
-            vec![$(<crate::$module::$strategy<u64> as DeviceRef>::PROPERTIES),*]
+            type S = u64;
+            type P = Undisturbed;
+            vec![$(<$strategy as DeviceRef>::PROPERTIES),*]
         }
 
         /// Visits every strategy, in the order of the registry.
@@ -31,7 +36,7 @@ macro_rules! strategies {
             P: Points,
             V: Visitor<S>,
         {
-            vec![$(visitor.visit::<crate::$module::$strategy<S, P>>()),*]
+            vec![$(visitor.visit::<$strategy>()),*]
         }
 
         /// Visits the strategy of that id; `None` when there is none.
@@ -42,8 +47,8 @@ macro_rules! strategies {
             V: Visitor<S>,
         {
             $(
-                if <crate::$module::$strategy<S, P> as DeviceRef>::PROPERTIES.id == id {
-                    return Some(visitor.visit::<crate::$module::$strategy<S, P>>());
+                if <$strategy as DeviceRef>::PROPERTIES.id == id {
+                    return Some(visitor.visit::<$strategy>());
                 }
             )*
             None
@@ -54,15 +59,15 @@ macro_rules! strategies {
 // The order is that of every table and legend: the floor, the scheme of the
 // mail in its three forms, the reply's, and what else people use.
 strategies! {
-    unprotected::Unprotected,
-    turnstile::Turnstile,
-    turnstile::TurnstileSlots,
-    turnstile::TurnstileFenced,
-    refcount::Refcount,
-    dying_xcall::DyingXcall,
-    dying_membarrier::DyingMembarrier,
-    epoch::Epoch,
-    rwlock::Rwlock,
-    arc_swap::ArcSwap,
-    seqlock::Seqlock,
+    unprotected::Device<S, P>,
+    turnstile::Device<S, turnstile::PerCpu, P>,
+    turnstile::Device<S, turnstile::PerThread, P>,
+    turnstile::Device<S, turnstile::PerThreadFenced, P>,
+    refcount::Device<S, P>,
+    dying_xcall::Device<S, P>,
+    dying_membarrier::Device<S, P>,
+    epoch::Device<S, P>,
+    rwlock::Device<S, P>,
+    arc_swap::Device<S, P>,
+    seqlock::Device<S, P>,
 }

@@ -40,18 +40,19 @@ use std::time::Duration;
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::Claims;
 use crate::primitive::patience::Patience;
-use crate::primitive::sync::{SPINS, spin_loop};
+use crate::waiting::{Looking, Naps};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
 };
 
-/// How long a detacher with a time limit sleeps between two attempts.
-const NAP: Duration = Duration::from_micros(50);
-
 /// A device under a lock; see the [module](self).
+pub type Rwlock<S> = Device<S>;
+
+/// A device under a lock; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct Rwlock<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     dying: AtomicBool,
     softc: RwLock<Option<S>>,
     claims: Claims,
@@ -64,7 +65,7 @@ pub struct Registration {
     _made_by_register: (),
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for Rwlock<S, P> {
+impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -87,7 +88,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Rwlock<S, P> {
             shared_writes: true,
         },
         memory: Memory {
-            fixed: size_of::<Rwlock<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -100,7 +101,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Rwlock<S, P> {
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        Ok(Rwlock {
+        Ok(Device {
             dying: AtomicBool::new(false),
             softc: RwLock::new(Some(softc)),
             claims: Claims::new(),
@@ -152,21 +153,17 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Rwlock<S, P> {
         // Ordering: Relaxed; see `acquire`.
         self.dying.store(true, Ordering::Relaxed);
         P::at(Point::Closed);
-        let mut spins = 0;
+        let (mut looking, mut naps) = (Looking::new(), Naps::new());
         loop {
             let softc = match self.softc.try_write() {
                 Ok(mut lock) => lock.take(),
                 Err(TryLockError::Poisoned(lock)) => lock.into_inner().take(),
                 Err(TryLockError::WouldBlock) => {
                     P::at(Point::Summing);
-                    if spins < SPINS {
-                        spins += 1;
-                        spin_loop();
-                        continue;
-                    }
-                    match patience.left() {
-                        Ok(left) => std::thread::sleep(left.map_or(NAP, |left| left.min(NAP))),
-                        Err(_) => return Err(DetachError::StillHeld),
+                    if !looking.again() {
+                        let left = patience.left().map_err(|_| DetachError::StillHeld)?;
+                        let nap = naps.next();
+                        std::thread::sleep(left.map_or(nap, |left| left.min(nap)));
                     }
                     continue;
                 }

@@ -45,14 +45,18 @@ use crate::{
 };
 
 /// A device that is copied; see the [module](self).
-pub struct Seqlock<S, P = Undisturbed> {
+pub type Seqlock<S> = Device<S>;
+
+/// A device that is copied; `P` is what happens at its
+/// [points](crate::points).
+pub struct Device<S, P = Undisturbed> {
     softc: SeqLock<Option<S>>,
     _points: PhantomData<P>,
 }
 
-impl<S: Copy, P> std::fmt::Debug for Seqlock<S, P> {
+impl<S: Copy, P> std::fmt::Debug for Device<S, P> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seqlock")
+        f.debug_struct("Device")
             .field("attached", &self.softc.read().is_some())
             .finish()
     }
@@ -64,7 +68,7 @@ pub struct Registration {
     _made_by_register: (),
 }
 
-impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Seqlock<S, P> {
+impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
@@ -87,7 +91,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Seqlock<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<Seqlock<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -100,7 +104,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Seqlock<S, P> {
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        Ok(Seqlock {
+        Ok(Device {
             softc: SeqLock::new(Some(softc)),
             _points: PhantomData,
         })
@@ -134,7 +138,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Seqlock<S, P> {
 #[derive(Clone, Copy, Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
     softc: S,
-    _device: PhantomData<&'g Seqlock<S, P>>,
+    _device: PhantomData<&'g Device<S, P>>,
 }
 
 impl<S, P: Points> Deref for Guard<'_, S, P> {

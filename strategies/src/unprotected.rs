@@ -32,8 +32,12 @@ use crate::{
 };
 
 /// A device that never goes away; see the [module](self).
+pub type Unprotected<S> = Device<S>;
+
+/// A device that never goes away; `P` is what happens at its
+/// [points](crate::points).
 #[derive(Debug)]
-pub struct Unprotected<S, P = Undisturbed> {
+pub struct Device<S, P = Undisturbed> {
     softc: S,
     claims: Claims,
     _points: PhantomData<P>,
@@ -45,7 +49,7 @@ pub struct Registration {
     _made_by_register: (),
 }
 
-impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Unprotected<S, P> {
+impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S>;
@@ -68,7 +72,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Unprotected<S, P>
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<Unprotected<()>>(),
+            fixed: size_of::<Device<()>>(),
             per_cpu: 0,
             per_thread: 0,
         },
@@ -81,7 +85,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Unprotected<S, P>
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        Ok(Unprotected {
+        Ok(Device {
             softc,
             claims: Claims::new(),
             _points: PhantomData,

@@ -211,7 +211,6 @@ fn waits_for(properties: &Properties) -> String {
 fn late_arrival(what: LateArrival) -> &'static str {
     match what {
         LateArrival::Refused => "refused",
-        LateArrival::WaitsThenRefused => "wait, then refused",
         LateArrival::Admitted => "admitted",
     }
 }
@@ -243,7 +242,6 @@ fn to_json(strategy: &Strategy, cpus: usize) -> Value {
         },
         "late_arrival": match properties.late_arrival {
             LateArrival::Refused => "refused",
-            LateArrival::WaitsThenRefused => "waits_then_refused",
             LateArrival::Admitted => "admitted",
         },
         "holder_may_sleep": properties.holder_may_sleep,

@@ -44,13 +44,13 @@ macro_rules! list {
 
 use super::disturb::Dawdling as P;
 use detach_strategies::controls::{GateRseq, GateRseqPlain, TurnstileNet};
-use detach_strategies::{ArcSwap, Refcount, Seqlock, Turnstile, Unprotected};
+use detach_strategies::{arc_swap, refcount, seqlock, turnstile, unprotected};
 list! {
-    Unprotected<Softc, P>,
-    Turnstile<Softc, P>,
-    Refcount<Softc, P>,
-    ArcSwap<Softc, P>,
-    Seqlock<Softc, P>,
+    unprotected::Device<Softc, P>,
+    turnstile::Device<Softc, turnstile::PerCpu, P>,
+    refcount::Device<Softc, P>,
+    arc_swap::Device<Softc, P>,
+    seqlock::Device<Softc, P>,
     TurnstileNet<Softc, P>,
     GateRseqPlain<Softc, P>,
     GateRseq<Softc, P>,

@@ -6,8 +6,8 @@
 use std::thread;
 use std::time::Duration;
 
+use detach_strategies::turnstile::{Device, PerCpu, PerThread, PerThreadFenced};
 use detach_strategies::{Closed, DetachError, DeviceRef, Reopen};
-use detach_strategies::{Turnstile, TurnstileFenced, TurnstileSlots};
 use rand::Rng;
 
 use super::board::{Board, reclaim};
@@ -33,9 +33,9 @@ macro_rules! list {
 }
 
 list! {
-    Turnstile<Softc, P>,
-    TurnstileSlots<Softc, P>,
-    TurnstileFenced<Softc, P>,
+    Device<Softc, PerCpu, P>,
+    Device<Softc, PerThread, P>,
+    Device<Softc, PerThreadFenced, P>,
 }
 
 fn play<D: Reopen<Softc = Softc>>(run: &Run<'_>) {

@@ -17,7 +17,6 @@
 //! Protection itself is sound: enter carries a full fence of its own.
 
 use std::sync::atomic::compiler_fence;
-use std::time::Duration;
 
 use super::{Control, Expect};
 use crate::platform::AsymmetricFence;
@@ -42,11 +41,13 @@ pub type LostWakeup<S, P = Undisturbed> = Device<S, Unordered, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Unordered;
 
-impl Form for Unordered {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl Form for Unordered {
     type Lanes = FencedEnter;
     type Fence = DetacherOnly;
     // Whoever has to poll is not harmed by a wake-up that gets lost.
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
     const PROPERTIES: Properties = Properties {
         id: CONTROL.id,
         summary: CONTROL.wrong,
@@ -59,7 +60,9 @@ impl Form for Unordered {
 #[derive(Clone, Copy, Debug)]
 pub struct DetacherOnly;
 
-impl AsymmetricFence for DetacherOnly {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl AsymmetricFence for DetacherOnly {
     const NAME: &'static str = "fence of the detacher alone";
 
     fn supported() -> Result<(), Unsupported> {
@@ -84,7 +87,9 @@ impl AsymmetricFence for DetacherOnly {
 #[derive(Debug)]
 pub struct FencedEnter(SlotLanes);
 
-impl Lanes for FencedEnter {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl Lanes for FencedEnter {
     type Registration = SlotRegistration;
 
     fn supported() -> Result<(), Unsupported> {

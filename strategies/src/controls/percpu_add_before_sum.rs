@@ -99,7 +99,7 @@ impl<S: Copy, P: Points> PercpuAddBeforeSum<S, P> {
         self.hand_over();
         let drained = self.drained.wait(
             patience,
-            None,
+            true,
             // Ordering: SeqCst pairs with the fence in `leave`.
             || fence(Ordering::SeqCst),
             // Ordering: Acquire pairs with the Release in `leave`, twice.

@@ -43,6 +43,7 @@ const DYING: u64 = 1 << 63;
 #[derive(Debug)]
 pub struct RefcountNobarrier<S, P = Undisturbed> {
     word: AtomicU64,
+    remaining: AtomicU64,
     drained: Bell,
     attachment: Attachment<S>,
     _points: PhantomData<P>,
@@ -61,7 +62,8 @@ impl<S, P: Points> RefcountNobarrier<S, P> {
         // pair with the Acquire in `detach_within`.
         let before = self.word.fetch_sub(1, Ordering::Relaxed);
         P::at(Point::Left);
-        if before == DYING + 1 {
+        // Ordering: Relaxed, and wrong, for the same reason.
+        if before & DYING != 0 && self.remaining.fetch_sub(1, Ordering::Relaxed) == 1 {
             // Ordering: SeqCst pairs with the fence that the waiter hands to
             // the bell.
             fence(Ordering::SeqCst);
@@ -71,18 +73,22 @@ impl<S, P: Points> RefcountNobarrier<S, P> {
 
     fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
         let tenure = self.attachment.claim(patience)?;
-        // Ordering: Relaxed; the word has one modification order.
-        self.word.fetch_or(DYING, Ordering::Relaxed);
+        // Ordering: Acquire, which finds no Release to pair with.
+        let before = self.word.fetch_or(DYING, Ordering::Acquire);
+        if before & DYING == 0 {
+            // Ordering: Relaxed; who has the claim reads it back.
+            self.remaining.fetch_add(before, Ordering::Relaxed);
+        }
         P::at(Point::Closed);
         let drained = self.drained.wait(
             patience,
-            None,
+            true,
             // Ordering: SeqCst pairs with the fence in `leave`.
             || fence(Ordering::SeqCst),
             || {
                 P::at(Point::Summing);
                 // Ordering: Acquire, which finds no Release to pair with.
-                self.word.load(Ordering::Acquire) == DYING
+                self.remaining.load(Ordering::Acquire) == 0
             },
         );
         if !drained {
@@ -116,6 +122,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for RefcountNobarrier<S, P> 
     fn attach(softc: S) -> Result<Self, Unsupported> {
         Ok(RefcountNobarrier {
             word: AtomicU64::new(0),
+            remaining: AtomicU64::new(0),
             drained: Bell::new(),
             attachment: Attachment::new(softc),
             _points: PhantomData,
@@ -124,16 +131,11 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for RefcountNobarrier<S, P> 
 
     fn acquire<'g>(&'g self, _: &'g Registration) -> Result<Guard<'g, S, P>, Detached> {
         P::at(Point::BeforeEnter);
-        // Ordering: Relaxed; only to keep latecomers away from the word.
-        if self.word.load(Ordering::Relaxed) & DYING != 0 {
-            return Err(Detached);
-        }
         // Ordering: Relaxed; the word alone decides.
         let before = self.word.fetch_add(1, Ordering::Relaxed);
         P::at(Point::Entered);
         if before & DYING != 0 {
             P::at(Point::Refused);
-            self.leave();
             return Err(Detached);
         }
         P::at(Point::Admitted);

@@ -18,7 +18,6 @@
 //! is interrupted there.
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use super::{Control, Expect};
 use crate::platform::Membarrier;
@@ -43,10 +42,12 @@ pub type TurnstileEnterFirst<S, P = Undisturbed> = Device<S, EnterFirst<P>, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct EnterFirst<P>(PhantomData<P>);
 
-impl<P: Points> Form for EnterFirst<P> {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl<P: Points> Form for EnterFirst<P> {
     type Lanes = EnterFirstLanes<P>;
     type Fence = Membarrier;
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
     const PROPERTIES: Properties = Properties {
         id: CONTROL.id,
         summary: CONTROL.wrong,
@@ -64,7 +65,9 @@ pub struct EnterFirstLanes<P> {
     _points: PhantomData<P>,
 }
 
-impl<P: Points> Lanes for EnterFirstLanes<P> {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl<P: Points> Lanes for EnterFirstLanes<P> {
     type Registration = SlotRegistration;
 
     fn supported() -> Result<(), Unsupported> {

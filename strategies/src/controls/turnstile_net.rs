@@ -15,7 +15,6 @@
 //! machines busy enough for the scheduler to move threads about.
 
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use super::cpus::Cpus;
 pub use super::cpus::Registration;
@@ -42,10 +41,12 @@ pub type TurnstileNet<S, P = Undisturbed> = Device<S, Net<P>, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Net<P>(PhantomData<P>);
 
-impl<P: Points> Form for Net<P> {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl<P: Points> Form for Net<P> {
     type Lanes = NetLanes<P>;
     type Fence = Membarrier;
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
     const PROPERTIES: Properties = Properties {
         id: CONTROL.id,
         summary: CONTROL.wrong,
@@ -61,7 +62,9 @@ pub struct NetLanes<P> {
     _points: PhantomData<P>,
 }
 
-impl<P: Points> Lanes for NetLanes<P> {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl<P: Points> Lanes for NetLanes<P> {
     type Registration = Registration;
 
     fn supported() -> Result<(), Unsupported> {

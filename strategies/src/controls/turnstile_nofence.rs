@@ -17,7 +17,6 @@
 //! that the missing fence costs no wake-up as well.
 
 use std::sync::atomic::{Ordering, compiler_fence};
-use std::time::Duration;
 
 use super::{Control, Expect};
 use crate::platform::AsymmetricFence;
@@ -41,10 +40,12 @@ pub type TurnstileNofence<S, P = Undisturbed> = Device<S, Nofence, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Nofence;
 
-impl Form for Nofence {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl Form for Nofence {
     type Lanes = SlotLanes;
     type Fence = CompilerOnly;
-    const NAP: Option<Duration> = Some(Duration::from_millis(1));
+    const RINGS: bool = false;
     const PROPERTIES: Properties = Properties {
         id: CONTROL.id,
         summary: CONTROL.wrong,
@@ -57,7 +58,9 @@ impl Form for Nofence {
 #[derive(Clone, Copy, Debug)]
 pub struct CompilerOnly;
 
-impl AsymmetricFence for CompilerOnly {
+// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
+// memory safe all the same.
+unsafe impl AsymmetricFence for CompilerOnly {
     const NAME: &'static str = "no fence";
 
     fn supported() -> Result<(), Unsupported> {

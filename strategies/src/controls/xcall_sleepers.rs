@@ -18,7 +18,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::{Control, Expect};
-use crate::dying_xcall::{self, DyingXcall};
+use crate::dying_xcall;
 use crate::points::{Point, Points, Undisturbed};
 use crate::{DetachError, Detached, DeviceRef, Properties, Unsupported};
 
@@ -34,7 +34,7 @@ pub const CONTROL: Control = Control {
 /// A device whose holders block; see the [module](self).
 #[derive(Debug)]
 pub struct XcallSleepers<S, P = Undisturbed> {
-    device: DyingXcall<S, P>,
+    device: dying_xcall::Device<S, P>,
 }
 
 /// A virtual CPU that goes off line behind the borrow checker's back.
@@ -52,25 +52,25 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for XcallSleepers<S, 
         id: CONTROL.id,
         summary: CONTROL.wrong,
         origin: CONTROL.origin,
-        ..DyingXcall::<()>::PROPERTIES
+        ..dying_xcall::Device::<()>::PROPERTIES
     };
 
     fn register() -> Result<Registration, Unsupported> {
         Ok(Registration {
-            cpu: RefCell::new(DyingXcall::<S, P>::register()?),
+            cpu: RefCell::new(dying_xcall::Device::<S, P>::register()?),
         })
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
         Ok(XcallSleepers {
-            device: DyingXcall::attach(softc)?,
+            device: dying_xcall::Device::attach(softc)?,
         })
     }
 
     fn acquire<'g>(&'g self, registration: &'g Registration) -> Result<Guard<'g, S, P>, Detached> {
         let softc = *self.device.acquire(&registration.cpu.borrow())?;
         // The wrong step: the driver has the softc in hand and blocks.
-        DyingXcall::<S, P>::offline(&mut registration.cpu.borrow_mut(), || {
+        dying_xcall::Device::<S, P>::offline(&mut registration.cpu.borrow_mut(), || {
             P::at(Point::Admitted);
         });
         Ok(Guard {
@@ -93,11 +93,11 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for XcallSleepers<S, 
     }
 
     fn safe_point(registration: &mut Registration) {
-        DyingXcall::<S, P>::safe_point(registration.cpu.get_mut());
+        dying_xcall::Device::<S, P>::safe_point(registration.cpu.get_mut());
     }
 
     fn offline<R>(registration: &mut Registration, blocked: impl FnOnce() -> R) -> R {
-        DyingXcall::<S, P>::offline(registration.cpu.get_mut(), blocked)
+        dying_xcall::Device::<S, P>::offline(registration.cpu.get_mut(), blocked)
     }
 }
 

@@ -23,7 +23,14 @@ use crate::primitive::sync::{Ordering, fence};
 
 /// A pair of fences, one for each side. Which pair is a type parameter of the
 /// strategy, so that the fast path never branches on it.
-pub trait AsymmetricFence: Send + Sync + 'static {
+///
+/// # Safety
+///
+/// Strategies reclaim memory on the word of the pair: where
+/// [`supported`](Self::supported) is `Ok`, a call of `light` and one of `heavy` on
+/// two threads order what was before the first and after the second of them, as
+/// two full fences would.
+pub unsafe trait AsymmetricFence: Send + Sync + 'static {
     /// What the heavy side is called in records.
     const NAME: &'static str;
 
@@ -41,8 +48,9 @@ pub trait AsymmetricFence: Send + Sync + 'static {
     ///
     /// # Panics
     ///
-    /// If the kernel refuses what it granted before, since going on without
-    /// the fence would be unsafe.
+    /// If the machine does not have it ([`supported`](Self::supported) tells), or
+    /// the kernel refuses what it granted before: going on without the fence
+    /// would be unsafe.
     fn heavy();
 }
 
@@ -52,7 +60,10 @@ pub trait AsymmetricFence: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Membarrier;
 
-impl AsymmetricFence for Membarrier {
+// SAFETY: the kernel executes a full fence on every CPU that runs a thread of the
+// process, and a thread that does not run has executed one when it was taken off
+// its CPU; the compiler fence keeps the program order in which it falls.
+unsafe impl AsymmetricFence for Membarrier {
     const NAME: &'static str = "membarrier";
 
     fn supported() -> Result<(), Unsupported> {
@@ -83,7 +94,8 @@ impl AsymmetricFence for Membarrier {
 #[derive(Clone, Copy, Debug)]
 pub struct FullFence;
 
-impl AsymmetricFence for FullFence {
+// SAFETY: both are full fences.
+unsafe impl AsymmetricFence for FullFence {
     const NAME: &'static str = "full fence";
 
     fn supported() -> Result<(), Unsupported> {
@@ -164,6 +176,13 @@ mod os {
     }
 
     pub(super) fn heavy() {
+        if membarrier(PRIVATE_EXPEDITED).is_ok() {
+            return;
+        }
+        // A process that never asked whether it may is not registered yet.
+        if let Err(unsupported) = status() {
+            panic!("no heavy fence: {unsupported}");
+        }
         if let Err(error) = membarrier(PRIVATE_EXPEDITED) {
             panic!("membarrier worked before and fails now: {error}");
         }
@@ -179,7 +198,7 @@ mod os {
     }
 
     pub(super) fn heavy() {
-        unreachable!("nothing attaches where membarrier is unsupported");
+        panic!("no heavy fence: membarrier exists on Linux only");
     }
 }
 
@@ -187,11 +206,11 @@ mod os {
 mod tests {
     use super::*;
 
+    /// Also in a process that has not asked: whichever comes first here.
     #[test]
-    fn heavy_works_where_supported() {
-        if Membarrier::supported().is_ok() {
-            Membarrier::heavy();
-        }
+    fn heavy_asks_by_itself() {
+        let heavy = std::panic::catch_unwind(Membarrier::heavy);
+        assert_eq!(heavy.is_ok(), Membarrier::supported().is_ok());
         FullFence::heavy();
     }
 }

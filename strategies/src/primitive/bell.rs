@@ -23,12 +23,19 @@
 //!
 //! `awaited` is never taken back by a waiter. Another waiter may rely on it,
 //! and all that a forgotten `true` costs is one needless ring.
-
-use std::time::Duration;
+//!
+//! The ring is part of the release. A releaser that claims it and is taken off
+//! its CPU before it rings leaves the waiter asleep until it runs again, although
+//! every leave has been counted by then; the guard's drop has not returned.
+//!
+//! Where nobody rings for sure, because releases have no fence or because the
+//! work of a library has to be driven, the waiter sleeps in naps and looks
+//! again after each.
 
 use super::futex::Futex;
 use super::patience::Patience;
-use super::sync::{AtomicBool, Ordering, SPINS, const_new, spin_loop};
+use super::sync::{AtomicBool, Ordering, const_new};
+use crate::waiting::{Looking, Naps};
 
 /// Where detachers wait and releasers wake them.
 #[derive(Debug)]
@@ -49,24 +56,31 @@ impl Bell {
 
     /// Waits until `ready`, or until patience runs out; tells which.
     ///
-    /// `heavy` is the waiter's side of the pair of fences. Where releasers
-    /// issue no fence of their own before [`ring_if_awaited`], a ring may be
-    /// missed, and `nap` says how long to sleep before looking again.
-    ///
-    /// [`ring_if_awaited`]: Self::ring_if_awaited
+    /// `heavy` is the waiter's side of the pair of fences. `rings` tells whether
+    /// a leave that makes it ready also rings for sure; if not, sleep is in naps.
     pub(crate) fn wait(
         &self,
         patience: Patience,
-        nap: Option<Duration>,
+        rings: bool,
         heavy: impl Fn(),
         ready: impl Fn() -> bool,
     ) -> bool {
-        for _ in 0..SPINS {
-            if ready() {
-                return true;
+        let mut looking = Looking::new();
+        while !ready() {
+            if !looking.again() {
+                return self.sleep(patience, (!rings).then(Naps::new), heavy, ready);
             }
-            spin_loop();
         }
+        true
+    }
+
+    fn sleep(
+        &self,
+        patience: Patience,
+        mut naps: Option<Naps>,
+        heavy: impl Fn(),
+        ready: impl Fn() -> bool,
+    ) -> bool {
         loop {
             // Ordering: Acquire pairs with the Release in `ring`: a count that
             // includes a ring also shows what led to it.
@@ -83,6 +97,7 @@ impl Bell {
             let Ok(left) = patience.left() else {
                 return false;
             };
+            let nap = naps.as_mut().map(Naps::next);
             let limit = match (left, nap) {
                 (Some(left), Some(nap)) => Some(left.min(nap)),
                 (left, nap) => left.or(nap),

@@ -12,3 +12,4 @@ pub(crate) mod parcel;
 pub(crate) mod patience;
 pub(crate) mod roster;
 pub(crate) mod sync;
+pub(crate) mod together;

@@ -3,13 +3,14 @@
 //! The libraries behind some strategies run a destructor once the last holder
 //! is gone, on whatever thread that happens. The destructor of a [`Parcel`]
 //! puts the softc into a mailbox instead of dropping it, and the detacher waits
-//! at the mailbox.
+//! at the mailbox, as every detacher waits: at a [`Bell`].
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, Mutex};
 
+use super::bell::Bell;
 use super::patience::Patience;
 use super::sync::lock;
 
@@ -17,16 +18,10 @@ use super::sync::lock;
 /// softc that nobody wanted goes with it.
 #[derive(Debug)]
 struct Mailbox<S> {
-    content: Mutex<Content<S>>,
-    arrived: Condvar,
-}
-
-#[derive(Debug)]
-struct Content<S> {
-    softc: Option<S>,
-    /// Whether somebody sleeps; with nobody to wake, waking would be a system
-    /// call for nothing.
-    awaited: bool,
+    content: Mutex<Option<S>>,
+    /// Whether the softc is or was there.
+    arrived: AtomicBool,
+    bell: Bell,
 }
 
 /// A softc that is sent off when it is dropped.
@@ -51,11 +46,9 @@ pub(crate) const ALLOCATED: usize =
 impl<S> Parcel<S> {
     pub(crate) fn new(softc: S) -> (Self, Delivery<S>) {
         let mailbox = Arc::new(Mailbox {
-            content: Mutex::new(Content {
-                softc: None,
-                awaited: false,
-            }),
-            arrived: Condvar::new(),
+            content: Mutex::new(None),
+            arrived: AtomicBool::new(false),
+            bell: Bell::new(),
         });
         let parcel = Parcel {
             softc: ManuallyDrop::new(softc),
@@ -78,54 +71,31 @@ impl<S> Drop for Parcel<S> {
     fn drop(&mut self) {
         // SAFETY: it is taken once, here, and not used afterwards.
         let softc = unsafe { ManuallyDrop::take(&mut self.softc) };
-        let mut content = lock(&self.mailbox.content);
-        content.softc = Some(softc);
-        if content.awaited {
-            self.mailbox.arrived.notify_one();
-        }
+        *lock(&self.mailbox.content) = Some(softc);
+        // Ordering: Relaxed; the lock orders the softc, the fence the bell.
+        self.mailbox.arrived.store(true, Ordering::Relaxed);
+        // Ordering: SeqCst pairs with the fence that `wait` hands to the bell.
+        fence(Ordering::SeqCst);
+        self.mailbox.bell.ring_if_awaited();
     }
 }
 
 impl<S> Delivery<S> {
-    /// Waits for the softc; `None` when patience has run out.
-    ///
-    /// Where somebody has to be prodded to let go, `prod` does it, with the
-    /// given time between one prod and the next.
-    pub(crate) fn wait(
-        &self,
-        patience: Patience,
-        prod: Option<(Duration, &dyn Fn())>,
-    ) -> Option<S> {
-        loop {
-            // Without the lock: the destructor may run in here.
-            if let Some((_, prod)) = prod {
+    /// Waits for the softc; `None` when patience has run out. Where somebody has
+    /// to be prodded to let go, `prod` does it, before each look.
+    pub(crate) fn wait(&self, patience: Patience, prod: Option<&dyn Fn()>) -> Option<S> {
+        let arrived = || {
+            if let Some(prod) = prod {
                 prod();
             }
-            let mut content = lock(&self.mailbox.content);
-            if content.softc.is_some() {
-                return content.softc.take();
-            }
-            content.awaited = true;
-            let left = patience.left().ok()?;
-            let every = prod.map(|(every, _)| every);
-            let limit = match (left, every) {
-                (Some(left), Some(every)) => Some(left.min(every)),
-                (left, every) => left.or(every),
-            };
-            // Whatever ends the wait, the next round looks.
-            let arrived = &self.mailbox.arrived;
-            match limit {
-                None => drop(
-                    arrived
-                        .wait(content)
-                        .unwrap_or_else(PoisonError::into_inner),
-                ),
-                Some(limit) => drop(
-                    arrived
-                        .wait_timeout(content, limit)
-                        .unwrap_or_else(PoisonError::into_inner),
-                ),
-            }
-        }
+            // Ordering: Relaxed; the lock below orders the softc.
+            self.mailbox.arrived.load(Ordering::Relaxed)
+        };
+        // Ordering: SeqCst pairs with the fence in the parcel's `drop`.
+        let heavy = || fence(Ordering::SeqCst);
+        self.mailbox
+            .bell
+            .wait(patience, prod.is_none(), heavy, arrived)
+            .then(|| lock(&self.mailbox.content).take())?
     }
 }

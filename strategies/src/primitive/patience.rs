@@ -12,6 +12,13 @@ impl Patience {
     /// Waits for ever.
     pub(crate) const FOREVER: Patience = Patience { deadline: None };
 
+    /// Does not wait at all.
+    pub(crate) fn none() -> Self {
+        Patience {
+            deadline: Some(Instant::now()),
+        }
+    }
+
     /// Gives up `patience` from now; a time too far away to name is for ever.
     pub(crate) fn of(patience: Duration) -> Self {
         Patience {

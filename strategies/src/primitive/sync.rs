@@ -30,13 +30,6 @@ pub(crate) fn fence(order: Ordering) {
     loom::sync::atomic::fence(order);
 }
 
-/// How often a waiter looks again before it goes to sleep. With a look and a
-/// pause at some 20 ns this is a few microseconds, about the price of going
-/// to sleep and being woken, so spinning at most doubles the cost of a wait.
-/// loom explores every iteration, so there it is as low as it can be while
-/// there is a look that no fence of the waiter precedes.
-pub(crate) const SPINS: u32 = if cfg!(loom) { 1 } else { 200 };
-
 /// Locks, and goes on if another thread panicked while it held the lock: none
 /// of the locks here guards data that a panic could leave half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

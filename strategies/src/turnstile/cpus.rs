@@ -60,7 +60,9 @@ impl CpuLanes {
     }
 }
 
-impl Lanes for CpuLanes {
+// SAFETY: each counts on the record of its CPU, or on the fallback, and the sums
+// include both; leaves are store-releases that `left` acquires.
+unsafe impl Lanes for CpuLanes {
     type Registration = CpuRegistration;
 
     fn supported() -> Result<(), Unsupported> {

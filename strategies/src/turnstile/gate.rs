@@ -2,7 +2,8 @@
 
 use crate::Detached;
 use crate::primitive::futex::Futex;
-use crate::primitive::sync::{Ordering, SPINS, spin_loop};
+use crate::primitive::sync::Ordering;
+use crate::waiting::Looking;
 
 const OPEN: u32 = 0;
 const CLOSED: u32 = 1;
@@ -49,16 +50,13 @@ impl Gate {
     #[cold]
     #[inline(never)]
     pub(super) fn wait(&self) -> Result<(), Detached> {
-        let mut spins = 0;
+        let mut looking = Looking::new();
         loop {
             // Ordering: Acquire pairs with the Release in `reopen` and `seal`.
             match self.state.load(Ordering::Acquire) {
                 OPEN => return Ok(()),
                 SEALED => return Err(Detached),
-                _ if spins < SPINS => {
-                    spins += 1;
-                    spin_loop();
-                }
+                _ if looking.again() => {}
                 AWAITED => self.state.wait(AWAITED, None),
                 // Ordering: Relaxed; it only tells whoever opens or seals the
                 // gate to wake us, and that is decided on this word alone.

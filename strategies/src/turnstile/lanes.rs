@@ -4,11 +4,14 @@ use crate::Unsupported;
 
 /// The turnstiles of one device.
 ///
-/// An implementation promises: entering and leaving each add one to some
-/// counter that only increases; a leave, and what its thread did before, is
-/// visible to whoever counts it; and `entered`, called after `left`, counts at
-/// least the enter of every leave that `left` counted.
-pub trait Lanes: Sized + Send + Sync {
+/// # Safety
+///
+/// A device reclaims its softc on the word of its lanes. An implementation
+/// promises: entering and leaving each add one to some counter that only
+/// increases; a leave, and what its thread did before, is visible to whoever
+/// counts it; and `entered`, called after `left`, counts at least the enter of
+/// every leave that `left` counted.
+pub unsafe trait Lanes: Sized + Send + Sync {
     /// What a thread needs to enter.
     type Registration;
 

@@ -17,9 +17,8 @@
 //!
 //! release   left[here] += 1
 //!
-//! detach    close the gate
+//! detach    seal the gate
 //!           heavy fence
-//!           seal the gate, wake those who wait at it
 //!           until balanced:
 //!               L = sum of left over all lanes       all leaves first,
 //!               E = sum of entered over all lanes    then all enters
@@ -121,10 +120,11 @@ pub use slots::{SlotLanes, SlotRegistration};
 
 use crate::platform::{AsymmetricFence, FullFence, Membarrier};
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::Attachment;
+use crate::primitive::attachment::{Attachment, Tenure};
 use crate::primitive::bell::Bell;
 use crate::primitive::patience::Patience;
 use crate::primitive::sync::{AtomicU64, Ordering};
+use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
@@ -133,24 +133,30 @@ use gate::Gate;
 
 /// Turnstiles by CPU, incremented in restartable sequences: the mail's scheme.
 #[cfg(not(loom))]
-pub type Turnstile<S, P = Undisturbed> = Device<S, PerCpu, P>;
+pub type Turnstile<S> = Device<S, PerCpu>;
 
 /// Turnstiles by thread: where restartable sequences are missing.
-pub type TurnstileSlots<S, P = Undisturbed> = Device<S, PerThread, P>;
+pub type TurnstileSlots<S> = Device<S, PerThread>;
 
 /// Turnstiles by thread with a full fence in acquire: where membarrier is
 /// missing too.
-pub type TurnstileFenced<S, P = Undisturbed> = Device<S, PerThreadFenced, P>;
+pub type TurnstileFenced<S> = Device<S, PerThreadFenced>;
 
 /// One of the three forms.
-pub trait Form: Send + Sync + 'static {
+///
+/// # Safety
+///
+/// The fence orders what the lanes count: the `enter` of the lanes and a light
+/// fence, the gate closed and a heavy fence, are the two sides of the argument in
+/// the [module](self). Where [`RINGS`](Self::RINGS) is true, the light fence also
+/// orders a leave before what follows it.
+pub unsafe trait Form: Send + Sync + 'static {
     /// What the turnstiles are numbered by.
     type Lanes: Lanes;
     /// How acquire and detach see each other.
     type Fence: AsymmetricFence;
-    /// How long a detacher sleeps before it looks again, where a release may
-    /// fail to notice that somebody sleeps.
-    const NAP: Option<Duration>;
+    /// Whether a release always notices that a detacher sleeps.
+    const RINGS: bool;
     /// What the form can and cannot do.
     const PROPERTIES: Properties;
 }
@@ -160,11 +166,12 @@ pub trait Form: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct PerCpu;
 
+// SAFETY: membarrier orders the restartable increments, which are plain stores.
 #[cfg(not(loom))]
-impl Form for PerCpu {
+unsafe impl Form for PerCpu {
     type Lanes = CpuLanes;
     type Fence = Membarrier;
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
     const PROPERTIES: Properties = Properties {
         id: "turnstile",
         summary: "per-CPU counts of enters and leaves behind a gate; rseq, membarrier",
@@ -183,17 +190,18 @@ impl Form for PerCpu {
 #[derive(Clone, Copy, Debug)]
 pub struct PerThread;
 
-impl Form for PerThread {
+// SAFETY: membarrier orders the plain stores of the slots.
+unsafe impl Form for PerThread {
     type Lanes = SlotLanes;
     type Fence = Membarrier;
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
     const PROPERTIES: Properties = Properties {
         id: "turnstile-slots",
         summary: "per-thread counts of enters and leaves behind a gate; membarrier",
         origin: "D. Young, tech-kern, 2010-08-16",
         reclaim: Reclaim::AfterHolders,
         waits_for: WaitsFor::ThisDevice,
-        late_arrival: LateArrival::WaitsThenRefused,
+        late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
         release_elsewhere: false,
         nesting: true,
@@ -216,10 +224,12 @@ impl Form for PerThread {
 #[derive(Clone, Copy, Debug)]
 pub struct PerThreadFenced;
 
-impl Form for PerThreadFenced {
+// SAFETY: full fences order the plain stores of the slots; a release has none,
+// and RINGS says so.
+unsafe impl Form for PerThreadFenced {
     type Lanes = SlotLanes;
     type Fence = FullFence;
-    const NAP: Option<Duration> = Some(Duration::from_millis(1));
+    const RINGS: bool = false;
     const PROPERTIES: Properties = Properties {
         id: "turnstile-fenced",
         summary: "per-thread counts of enters and leaves behind a gate; a full fence in acquire",
@@ -252,16 +262,6 @@ impl<S, F: Form, P> fmt::Debug for Device<S, F, P> {
     }
 }
 
-/// Seals a gate on every way out. If the heavy fence panics, who waits at the
-/// gate is refused instead of waiting for ever.
-struct SealLater<'g>(&'g Gate);
-
-impl Drop for SealLater<'_> {
-    fn drop(&mut self) {
-        self.0.seal();
-    }
-}
-
 impl<S, F: Form, P: Points> Device<S, F, P> {
     /// Whether nobody is inside. Only after the gate was shut and a heavy
     /// fence has followed.
@@ -282,20 +282,25 @@ impl<S, F: Form, P: Points> Device<S, F, P> {
     /// Waits until nobody is inside, or patience runs out; tells which.
     fn drain(&self, patience: Patience) -> bool {
         self.drained
-            .wait(patience, F::NAP, || self.heavy(), || self.balanced())
+            .wait(patience, F::RINGS, || self.heavy(), || self.balanced())
     }
 
-    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+    /// Claims the device and seals its gate. A heavy fence must follow, even if
+    /// somebody has sealed it before: their fence may have failed.
+    fn seal(&self, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
         let tenure = self.attachment.claim(patience)?;
-        if !self.gate.is_sealed() {
-            self.gate.close();
-        }
-        let seal = SealLater(&self.gate);
+        self.gate.seal();
         P::at(Point::Closed);
-        // Even if somebody has sealed it before: their fence may have failed.
-        self.heavy();
+        Ok(tenure)
+    }
+
+    /// Waits until everybody has left, and takes the softc.
+    ///
+    /// # Safety
+    ///
+    /// The gate was sealed, and a heavy fence has followed.
+    unsafe fn take(&self, tenure: Tenure<'_, S>, patience: Patience) -> Result<S, DetachError> {
         P::at(Point::Fenced);
-        drop(seal);
         if !self.drain(patience) {
             return Err(DetachError::StillHeld);
         }
@@ -304,6 +309,13 @@ impl<S, F: Form, P: Points> Device<S, F, P> {
         // fence, so no holder is left and none can come; counting the leaves
         // acquired what holders did. See the module.
         Ok(unsafe { tenure.take() })
+    }
+
+    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+        let tenure = self.seal(patience)?;
+        self.heavy();
+        // SAFETY: sealed and fenced just now.
+        unsafe { self.take(tenure, patience) }
     }
 }
 
@@ -376,6 +388,29 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P>
         self.detach_within(Patience::of(patience))
     }
 
+    fn detach_all(
+        devices: &[&Self],
+        _registration: &mut Self::Registration,
+        tell: impl FnMut(usize, Result<S, Detached>),
+    ) {
+        detach_together(
+            devices,
+            |device| device.seal(Patience::none()),
+            || devices[0].heavy(),
+            |device, tenure| {
+                // SAFETY: `seal` has sealed it, and `heavy` followed.
+                let taken = unsafe { device.take(tenure, Patience::FOREVER) };
+                taken.map_err(|_| Detached)
+            },
+            |device| {
+                device
+                    .detach_within(Patience::FOREVER)
+                    .map_err(|_| Detached)
+            },
+            tell,
+        );
+    }
+
     fn mechanisms(&self) -> Vec<(&'static str, u64)> {
         let mut mechanisms = self.lanes.counted();
         // Ordering: Relaxed; statistics.
@@ -423,7 +458,7 @@ impl<S, F: Form, P: Points> Drop for Guard<'_, S, F, P> {
     fn drop(&mut self) {
         P::at(Point::BeforeLeave);
         self.device.lanes.leave(self.registration);
-        if F::NAP.is_none() {
+        if F::RINGS {
             F::Fence::light();
         }
         P::at(Point::Left);

@@ -92,6 +92,12 @@ impl Drop for SlotRegistration {
 }
 
 impl SlotLanes {
+    #[inline(always)]
+    fn lane_of(&self, registration: &SlotRegistration) -> &Counters {
+        // SAFETY: slots are below MAX_THREADS.
+        unsafe { self.column.lane_by_address(registration.slot) }
+    }
+
     fn lanes(&self) -> impl Iterator<Item = &Counters> {
         // SAFETY: the area was made for MAX_THREADS, and no more are used.
         (0..SLOTS.used()).map(|slot| unsafe { self.column.lane(slot) })
@@ -107,7 +113,9 @@ fn increment(counter: &crate::primitive::sync::AtomicU64, store: Ordering) {
     counter.store(count.wrapping_add(1), store);
 }
 
-impl Lanes for SlotLanes {
+// SAFETY: each counts on its own slot, and the sums include every slot ever used;
+// leaves are store-releases that `left` acquires.
+unsafe impl Lanes for SlotLanes {
     type Registration = SlotRegistration;
 
     fn supported() -> Result<(), Unsupported> {
@@ -129,8 +137,7 @@ impl Lanes for SlotLanes {
 
     #[inline(always)]
     fn enter(&self, registration: &SlotRegistration) {
-        // SAFETY: slots are below MAX_THREADS.
-        let lane = unsafe { self.column.lane(registration.slot) };
+        let lane = self.lane_of(registration);
         // Ordering: Relaxed; the light fence that follows orders it before the
         // test of the gate.
         increment(&lane.entered, Ordering::Relaxed);
@@ -138,8 +145,7 @@ impl Lanes for SlotLanes {
 
     #[inline(always)]
     fn leave(&self, registration: &SlotRegistration) {
-        // SAFETY: slots are below MAX_THREADS.
-        let lane = unsafe { self.column.lane(registration.slot) };
+        let lane = self.lane_of(registration);
         // Ordering: Release pairs with the Acquire in `left`.
         increment(&lane.left, Ordering::Release);
     }

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use detach_strategies::points::Undisturbed;
 use detach_strategies::{
     DetachError, Detached, DeviceRef, LateArrival, Reopen, Turnstile, TurnstileSlots, platform,
 };
@@ -150,12 +149,12 @@ fn nothing_is_lost_when_the_fence_fails() {
     match isolated::case().as_deref() {
         Some("turnstile") => {
             if platform::rseq_status().is_ok() {
-                check::<Turnstile<Counted, Undisturbed>>();
+                check::<Turnstile<Counted>>();
             }
             isolated::survived();
         }
         Some(_) => {
-            check::<TurnstileSlots<Counted, Undisturbed>>();
+            check::<TurnstileSlots<Counted>>();
             isolated::survived();
         }
         None => {
@@ -222,7 +221,7 @@ mod area {
 /// counts both.
 #[test]
 fn restartable_sequences_are_lost() {
-    type D = Turnstile<u64, Undisturbed>;
+    type D = Turnstile<u64>;
     const ENTRIES: u64 = 100;
     if D::supported().is_err() {
         return;

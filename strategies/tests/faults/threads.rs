@@ -17,7 +17,7 @@ use crate::support::{alone, every_strategy_isolated, long};
 /// destructors run when the thread is as good as gone.
 macro_rules! ends_registered {
     ($($strategy:ident),*) => {$({
-        type D = $strategy<u64, Undisturbed>;
+        type D = $strategy<u64>;
         thread_local! {
             static ME: RefCell<Option<<D as DeviceRef>::Registration>> =
                 const { RefCell::new(None) };

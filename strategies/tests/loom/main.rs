@@ -37,6 +37,9 @@ mod reopen;
 mod scenes;
 mod support;
 mod turnstile;
+#[allow(dead_code)]
+#[path = "../../src/waiting.rs"]
+mod waiting;
 
-/// For the files of `primitive`, which expect it here.
-use detach_strategies::DetachError;
+/// For the files of `primitive`, which expect them here.
+use detach_strategies::{DetachError, Detached};

@@ -4,7 +4,6 @@
 
 use std::marker::PhantomData;
 use std::sync::atomic::AtomicUsize as Untracked;
-use std::time::Duration;
 
 use detach_strategies::platform::{AsymmetricFence, Membarrier};
 use detach_strategies::turnstile::{Device, Form, Lanes, PerThread};
@@ -81,10 +80,11 @@ fn broken_no_light_fence() {
 /// The per-CPU form on lanes of the model.
 struct Model<V, F>(PhantomData<(V, F)>);
 
-impl<V: Variant, F: Fences> Form for Model<V, F> {
+// SAFETY: of the model only; what it breaks, it breaks on purpose.
+unsafe impl<V: Variant, F: Fences> Form for Model<V, F> {
     type Lanes = SharedLanes<V>;
     type Fence = F;
-    const NAP: Option<Duration> = F::NAP;
+    const RINGS: bool = F::RINGS;
     const PROPERTIES: Properties = PerThread::PROPERTIES;
 }
 
@@ -92,21 +92,22 @@ impl<V: Variant, F: Fences> Form for Model<V, F> {
 /// wake-up may get lost as well as a holder, and loom would report whichever
 /// comes first; who polls is not harmed by the former.
 trait Fences: AsymmetricFence {
-    const NAP: Option<Duration>;
+    const RINGS: bool;
 }
 
 impl Fences for Membarrier {
-    const NAP: Option<Duration> = None;
+    const RINGS: bool = true;
 }
 
 /// The mail's scheme: the detacher has no fence.
 struct LightOnly;
 
 impl Fences for LightOnly {
-    const NAP: Option<Duration> = Some(Duration::ZERO);
+    const RINGS: bool = false;
 }
 
-impl AsymmetricFence for LightOnly {
+// SAFETY: of the model only; what it breaks, it breaks on purpose.
+unsafe impl AsymmetricFence for LightOnly {
     const NAME: &'static str = "light only";
     fn supported() -> Result<(), Unsupported> {
         Ok(())
@@ -121,10 +122,11 @@ impl AsymmetricFence for LightOnly {
 struct HeavyOnly;
 
 impl Fences for HeavyOnly {
-    const NAP: Option<Duration> = Some(Duration::ZERO);
+    const RINGS: bool = false;
 }
 
-impl AsymmetricFence for HeavyOnly {
+// SAFETY: of the model only; what it breaks, it breaks on purpose.
+unsafe impl AsymmetricFence for HeavyOnly {
     const NAME: &'static str = "heavy only";
     fn supported() -> Result<(), Unsupported> {
         Ok(())
@@ -193,7 +195,8 @@ fn sum(counters: &[AtomicU64; 2], load: Ordering) -> u64 {
     counters.iter().map(|counter| counter.load(load)).sum()
 }
 
-impl<V: Variant> Lanes for SharedLanes<V> {
+// SAFETY: of the model only; what it breaks, it breaks on purpose.
+unsafe impl<V: Variant> Lanes for SharedLanes<V> {
     type Registration = Wanderer;
 
     fn supported() -> Result<(), Unsupported> {

@@ -27,7 +27,7 @@ impl Room {
 
     fn wait(&self, heavy: impl Fn()) {
         let empty = || self.left.iter().all(|left| left.load(Ordering::Acquire));
-        assert!(self.bell.wait(Patience::FOREVER, None, heavy, empty));
+        assert!(self.bell.wait(Patience::FOREVER, true, heavy, empty));
     }
 
     fn leave(&self, who: usize, light: impl Fn()) {

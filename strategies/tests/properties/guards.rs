@@ -4,7 +4,6 @@
 use std::marker::PhantomData;
 use std::thread;
 
-use detach_strategies::points::Undisturbed;
 use detach_strategies::{
     ArcSwap, DetachError, DeviceRef, DyingMembarrier, DyingXcall, Epoch, Properties, Refcount,
     Reopen, Rwlock, Seqlock, Turnstile, TurnstileFenced, TurnstileSlots, Unprotected,
@@ -143,11 +142,11 @@ where
 fn guards_that_are_send_release_elsewhere() {
     let _alone = alone();
     let travelled = [
-        travels::<Unprotected<u64, Undisturbed>>(),
-        travels::<Turnstile<u64, Undisturbed>>(),
-        travels::<Refcount<u64, Undisturbed>>(),
-        travels::<ArcSwap<u64, Undisturbed>>(),
-        travels::<Seqlock<u64, Undisturbed>>(),
+        travels::<Unprotected<u64>>(),
+        travels::<Turnstile<u64>>(),
+        travels::<Refcount<u64>>(),
+        travels::<ArcSwap<u64>>(),
+        travels::<Seqlock<u64>>(),
     ];
     let claimed: Vec<_> = all_claims()
         .iter()

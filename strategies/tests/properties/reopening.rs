@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use detach_strategies::points::Point;
-use detach_strategies::{
-    Closed, DetachError, Detached, Reopen, Turnstile, TurnstileFenced, TurnstileSlots,
-};
+use detach_strategies::turnstile::{Device, PerCpu, PerThread, PerThreadFenced};
+use detach_strategies::{Closed, DetachError, Detached, Reopen};
 
 use crate::support::claims::all_claims;
 use crate::support::cue::{Cue, Watched, within};
@@ -31,9 +30,9 @@ macro_rules! every_reopening_strategy {
             }
             let _alone = alone();
             let checked = [
-                check::<Turnstile<$softc, Hooked>>(),
-                check::<TurnstileSlots<$softc, Hooked>>(),
-                check::<TurnstileFenced<$softc, Hooked>>(),
+                check::<Device<$softc, PerCpu, Hooked>>(),
+                check::<Device<$softc, PerThread, Hooked>>(),
+                check::<Device<$softc, PerThreadFenced, Hooked>>(),
             ];
             let claimed: Vec<_> = all_claims()
                 .iter()

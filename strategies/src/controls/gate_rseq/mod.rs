@@ -215,7 +215,7 @@ impl<S, B: Barrier, P: Points> Device<S, B, P> {
             // Ordering: Relaxed; the barrier has made visible what committed.
             entered = entered.wrapping_add(lane.entered.load(Ordering::Relaxed));
         }
-        let drained = self.drained.wait(patience, None, Membarrier::heavy, || {
+        let drained = self.drained.wait(patience, true, Membarrier::heavy, || {
             P::at(Point::Summing);
             self.everybody_left(entered)
         });

@@ -95,11 +95,7 @@ pub(crate) fn falsehoods(claims: Properties) -> Vec<Falsehood> {
             });
         }
     }
-    for late in [
-        LateArrival::Refused,
-        LateArrival::WaitsThenRefused,
-        LateArrival::Admitted,
-    ] {
+    for late in [LateArrival::Refused, LateArrival::Admitted] {
         if late != claims.late_arrival {
             let name = format!("late_arrival={late:?}");
             say(name, "contract::late_arrival", &|claims| {
