@@ -163,9 +163,9 @@ pub trait DeviceRef: Sized + Send + Sync {
     /// [`detach`](Self::detach), in any order and each as soon as it is known: a
     /// panic on the way, in `tell` or where a strategy may panic, loses nothing
     /// that was not told. The devices that remain are closed and can be detached
-    /// again. A device that another caller is detaching is waited for last, so
-    /// two callers cannot wait for each other. It waits forever for a guard that
-    /// is never dropped.
+    /// again. A device that another caller is detaching is waited for when this
+    /// one holds no other, so two callers cannot wait for each other. It waits
+    /// forever for a guard that is never dropped.
     fn detach_all(
         devices: &[&Self],
         registration: &mut Self::Registration,

@@ -48,9 +48,10 @@ use std::time::Duration;
 use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Owned, Shared};
 
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::Claims;
+use crate::primitive::attachment::{Claim, Claims};
 use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
+use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
     Unsupported, WaitsFor,
@@ -81,13 +82,10 @@ pub struct Registration {
 }
 
 impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
-    fn detach_within(
-        &self,
-        registration: &Registration,
-        patience: Patience,
-    ) -> Result<S, DetachError> {
+    /// Claims the device and has the library reclaim its softc some time.
+    fn retire(&self, me: &Registration, patience: Patience) -> Result<Claim<'_>, DetachError> {
         let claim = self.claims.claim(patience)?;
-        let pin = registration.participant.pin();
+        let pin = me.participant.pin();
         // Ordering: AcqRel. Acquire pairs with the Release that published the
         // parcel in `attach`, Release with the Acquire in `acquire` of those
         // who find it gone.
@@ -98,10 +96,19 @@ impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
             // of all swaps only this one got it.
             unsafe { pin.defer_destroy(parcel) };
         }
-        drop(pin);
+        Ok(claim)
+    }
+
+    /// Drives the epoch on until the softc has arrived.
+    fn receive(
+        &self,
+        me: &Registration,
+        claim: Claim<'_>,
+        patience: Patience,
+    ) -> Result<S, DetachError> {
         let prod = || {
             P::at(Point::Summing);
-            registration.participant.pin().flush();
+            me.participant.pin().flush();
         };
         let softc = self
             .delivery
@@ -109,6 +116,11 @@ impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
             .ok_or(DetachError::StillHeld)?;
         claim.finish();
         Ok(softc)
+    }
+
+    fn detach_within(&self, me: &Registration, patience: Patience) -> Result<S, DetachError> {
+        let claim = self.retire(me, patience)?;
+        self.receive(me, claim, patience)
     }
 }
 
@@ -198,6 +210,29 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         patience: Duration,
     ) -> Result<S, DetachError> {
         self.detach_within(registration, Patience::of(patience))
+    }
+
+    fn detach_all(
+        devices: &[&Self],
+        me: &mut Registration,
+        tell: impl FnMut(usize, Result<S, Detached>),
+    ) {
+        let me = &*me;
+        detach_together(
+            devices,
+            |device| device.retire(me, Patience::none()),
+            // The first wait drives the epoch far enough for all.
+            || {},
+            |device, claim| {
+                let softc = device.receive(me, claim, Patience::FOREVER);
+                softc.map_err(|_| Detached)
+            },
+            |device| {
+                let softc = device.detach_within(me, Patience::FOREVER);
+                softc.map_err(|_| Detached)
+            },
+            tell,
+        );
     }
 }
 

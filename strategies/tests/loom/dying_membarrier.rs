@@ -33,3 +33,8 @@ fn registers_meanwhile() {
 fn nests() {
     holds(preemptions(2, 4), || scenes::nests::<Device>());
 }
+
+#[test]
+fn together() {
+    holds(preemptions(2, 3), || scenes::together::<Device>());
+}

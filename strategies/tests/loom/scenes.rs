@@ -229,3 +229,31 @@ where
         drop(Box::from_raw(registration));
     }
 }
+
+/// Two devices go in one call, while a reader visits both.
+pub(crate) fn together<D: Device>() {
+    warm_up::<D>();
+    let bodies = [Body::new(), Body::new()];
+    let devices = [0, 1].map(|number: usize| attach::<D>(&bodies[number]));
+    let reader = {
+        let devices = devices.clone();
+        let me = register::<D>();
+        thread::spawn(move || {
+            for device in &devices {
+                visit(&**device, &me);
+            }
+            me
+        })
+    };
+    let mut me = register::<D>();
+    let mut taken = 0;
+    D::detach_all(&[&*devices[1], &*devices[0]], &mut me, |_, softc| {
+        softc.expect("the only one").reclaim();
+        taken += 1;
+    });
+    assert_eq!(taken, 2);
+    for device in &devices {
+        assert!(!visit(&**device, &me), "in after detach");
+    }
+    drop(reader.join().unwrap());
+}

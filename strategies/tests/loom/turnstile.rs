@@ -51,3 +51,8 @@ fn fenced_late_arrivals() {
 fn fenced_two_detachers() {
     holds(preemptions(2, 3), || scenes::two_detachers::<Fenced>());
 }
+
+#[test]
+fn slots_together() {
+    holds(preemptions(2, 3), || scenes::together::<Slots>());
+}

@@ -39,6 +39,7 @@ mod signals;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepping;
 mod support;
+mod together;
 
 use detach_strategies::registry;
 
