@@ -9,6 +9,7 @@
 //! One thing does not survive it: a restartable sequence. A signal inside one
 //! makes the kernel restart it, and with a signal after every instruction it
 //! never comes to its end.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::arch::asm;
 use std::cell::Cell;
@@ -20,6 +21,9 @@ use std::sync::Once;
 pub(crate) enum Next {
     /// Stop at the next one too.
     Step,
+    /// Go on there instead, and stop at the next one too: what the kernel does
+    /// to a thread whose restartable sequence it aborts.
+    Jump(*const u8),
     /// Let the rest run.
     Run,
 }
@@ -45,8 +49,10 @@ extern "C" fn on_trap(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
         Some(each) => each(next),
         None => Next::Run,
     };
-    if then == Next::Run {
-        registers[libc::REG_EFL as usize] &= !TRAP;
+    match then {
+        Next::Step => {}
+        Next::Jump(there) => registers[libc::REG_RIP as usize] = there as i64,
+        Next::Run => registers[libc::REG_EFL as usize] &= !TRAP,
     }
 }
 

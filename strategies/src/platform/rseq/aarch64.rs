@@ -9,6 +9,7 @@
 use std::arch::asm;
 
 /// Why a sequence did not reach its end.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Aborted {
     /// The CPU was taken away; trying again makes sense.
     Restart,
@@ -32,7 +33,7 @@ pub(super) unsafe fn increment<const SHIFT: u32, const OFFSET: usize>(
 ) -> Result<(), Aborted> {
     // SAFETY: the sequence stores to the thread's own area and to a counter
     // of a CPU below `cpus`, both valid, says the caller. The abort paths leave
-    // through the labels with the same stack. Labels 75 to 79 are local.
+    // through the labels with the same stack. Labels 74 to 79 are local.
     unsafe {
         asm!(
             ".pushsection __rseq_cs, \"aw\"",
@@ -45,7 +46,11 @@ pub(super) unsafe fn increment<const SHIFT: u32, const OFFSET: usize>(
             // The signature, which no instruction set extension will ever use.
             ".inst 0xd428bc00",
             "76:",
+            // The kernel has cleared the word.
             "b {restart}",
+            "74:",
+            "str xzr, [{area}, #8]",
+            "b {no_cpu}",
             "75:",
             "mrs {area}, tpidr_el0",
             "add {area}, {area}, {start}",
@@ -56,13 +61,14 @@ pub(super) unsafe fn increment<const SHIFT: u32, const OFFSET: usize>(
             "ldr {cpu:w}, [{area}, #4]",
             // Unsigned: an unregistered thread reads -1 or -2 here.
             "cmp {cpu:w}, {cpus:w}",
-            "b.hs {no_cpu}",
+            "b.hs 74b",
             "add {counter}, {first}, {cpu}, lsl #{shift}",
             "add {counter}, {counter}, #{offset}",
             "ldr {cpu}, [{counter}]",
             "add {cpu}, {cpu}, #1",
             "stlr {cpu}, [{counter}]",
             "79:",
+            "str xzr, [{area}, #8]",
             area = out(reg) _,
             cpu = out(reg) _,
             counter = out(reg) _,
