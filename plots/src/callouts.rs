@@ -256,13 +256,15 @@ mod tests {
         }
     }
 
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 13] = [
         "unprotected",
         "turnstile",
         "turnstile-slots",
         "turnstile-fenced",
         "refcount",
+        "fo-restart",
         "dying-xcall",
+        "dying-xcall-ref",
         "dying-membarrier",
         "epoch",
         "rwlock",

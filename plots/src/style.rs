@@ -5,7 +5,7 @@
 //! relatives, and tell strategies apart under the common forms of colour
 //! blindness together with the markers, of which no two strategies share one.
 //! Related strategies have related colours: the turnstiles are blue, the dying
-//! flags green.
+//! flags green, the counts in one word red and brown.
 
 /// A colour: red, green, blue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +50,10 @@ pub enum Shape {
     Hexagon,
     /// A star of five points.
     Star,
+    /// A star of four points.
+    Spark,
+    /// A flat rectangle.
+    Bar,
     /// An upright cross.
     Plus,
     /// A diagonal cross.
@@ -67,7 +71,7 @@ pub struct Style {
 
 /// The strategies with a style of their own, in the order of legends and
 /// tables.
-const KNOWN: [(&str, Style); 11] = [
+const KNOWN: [(&str, Style); 13] = [
     ("unprotected", style(0x80, 0x80, 0x80, Shape::Cross)),
     ("turnstile", style(0x00, 0x72, 0xb2, Shape::Circle)),
     (
@@ -79,7 +83,9 @@ const KNOWN: [(&str, Style); 11] = [
         style(0x33, 0x22, 0x88, Shape::TriangleDown),
     ),
     ("refcount", style(0xd5, 0x5e, 0x00, Shape::Square)),
+    ("fo-restart", style(0x7a, 0x3b, 0x10, Shape::Spark)),
     ("dying-xcall", style(0x00, 0x9e, 0x73, Shape::Diamond)),
+    ("dying-xcall-ref", style(0x00, 0x5f, 0x46, Shape::Bar)),
     ("dying-membarrier", style(0x8a, 0x9a, 0x1b, Shape::Pentagon)),
     ("epoch", style(0xcc, 0x79, 0xa7, Shape::Star)),
     ("rwlock", style(0x88, 0x22, 0x55, Shape::Plus)),
@@ -176,7 +182,9 @@ impl Shape {
             Shape::TriangleLeft => regular(3, 1.4, 180.0),
             Shape::Pentagon => regular(5, 1.2, 90.0),
             Shape::Hexagon => regular(6, 1.15, 90.0),
-            Shape::Star => star(),
+            Shape::Star => star(5, 0.66),
+            Shape::Spark => star(4, 0.55),
+            Shape::Bar => vec![(1.5, -0.6), (-1.5, -0.6), (-1.5, 0.6), (1.5, 0.6)],
             Shape::Plus => cross(0.0),
             Shape::Cross => cross(45.0),
         };
@@ -202,11 +210,11 @@ fn regular(corners: u32, radius: f64, first: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-fn star() -> Vec<(f64, f64)> {
-    (0..10)
+fn star(points: u32, depth: f64) -> Vec<(f64, f64)> {
+    (0..2 * points)
         .map(|corner| {
-            let radius = if corner % 2 == 0 { 1.45 } else { 0.66 };
-            polar(radius, 90.0 + f64::from(corner) * 36.0)
+            let radius = if corner % 2 == 0 { 1.45 } else { depth };
+            polar(radius, 90.0 + f64::from(corner) * 180.0 / f64::from(points))
         })
         .collect()
 }

@@ -44,7 +44,7 @@ use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// A device behind an exchangeable pointer; see the [module](self).
@@ -94,6 +94,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::ThisDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: true,
         nesting: true,
         signal_handlers: false,

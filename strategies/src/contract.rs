@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::thread;
 use std::time::Duration;
 
 use crate::properties::Properties;
@@ -190,12 +191,41 @@ pub trait DeviceRef: Sized + Send + Sync {
         blocked()
     }
 
+    /// Enters the device for a stay in which the holder sleeps, runs `inside`,
+    /// and leaves.
+    ///
+    /// `inside` is given the softc and a way to sleep for some time. With most
+    /// strategies that is plain sleep, and a holder that sleeps is waited for
+    /// like any other (so that where holders must not sleep, all detaches of
+    /// the strategy wait for it). Two have something better to offer, and
+    /// [`Properties::sleepers`] tells: with `dying-xcall-ref` the holder is
+    /// counted and its thread off line meanwhile; with `fo-restart` sleep ends
+    /// early, with [`Detached`], when a detach begins.
+    ///
+    /// # Errors
+    ///
+    /// [`Detached`] to a late arrival, which is not inside and runs nothing.
+    fn stay<R>(
+        &self,
+        registration: &mut Self::Registration,
+        inside: impl FnOnce(&Self::Softc, &dyn Fn(Duration) -> Result<(), Detached>) -> R,
+    ) -> Result<R, Detached> {
+        let guard = self.acquire(registration)?;
+        Ok(inside(&guard, &sleep_on))
+    }
+
     /// Which mechanisms served this device so far, and how often: counted
     /// where they ran, so that a fast path that silently fell back shows.
     /// Empty for strategies that have only one way to go.
     fn mechanisms(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
+}
+
+/// The sleep of a holder that nobody wakes.
+pub(crate) fn sleep_on(time: Duration) -> Result<(), Detached> {
+    thread::sleep(time);
+    Ok(())
 }
 
 /// A device whose gate can be closed without deciding that it dies.

@@ -61,7 +61,7 @@ use crate::primitive::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock, proce
 use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 process_wide! {
@@ -242,6 +242,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::EveryDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: true,
         signal_handlers: false,

@@ -50,8 +50,8 @@
 //! A holder must not span a safe point, and so must not block for long: every
 //! detach of every device waits for it. In a kernel a holder that sleeps is
 //! *not* waited for, which is why the reply wants reference counts for
-//! unloading; here the compiler turns the mistake into an error. Guards belong
-//! to their thread.
+//! unloading ([`dying_xcall_ref`](crate::dying_xcall_ref) has them); here the
+//! compiler turns the mistake into an error. Guards belong to their thread.
 //!
 //! Comes from: the reply's first two paragraphs; NetBSD's xcall(9), and
 //! quiescent-state-based RCU for the life on and off line.
@@ -70,7 +70,7 @@ use crate::primitive::sync::{AtomicBool, AtomicU64, Ordering, fence, process_wid
 use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 process_wide! {
@@ -183,7 +183,7 @@ fn cross_call() -> u64 {
 /// Waits until every CPU has answered, or patience runs out; tells which. The
 /// caller is off line, and the claim on the device orders it after the one who
 /// asked.
-fn answered<P: Points>(ticket: u64, patience: Patience) -> bool {
+pub(crate) fn answered<P: Points>(ticket: u64, patience: Patience) -> bool {
     P::at(Point::Fenced);
     CPUS.iter().all(|cpu| {
         let answered = || {
@@ -243,8 +243,35 @@ pub struct Device<S, P = Undisturbed> {
 }
 
 impl<S, P: Points> Device<S, P> {
+    /// Looks at the flag. Whoever finds the device alive is inside until the
+    /// next safe point of the thread.
+    #[inline]
+    pub(crate) fn enter(&self) -> Result<(), Detached> {
+        P::at(Point::BeforeEnter);
+        // Ordering: Relaxed; a stale "alive" is fine as long as this CPU has
+        // not answered, and its answer acquired the flag.
+        if self.dying.load(Ordering::Relaxed) {
+            P::at(Point::Refused);
+            return Err(Detached);
+        }
+        P::at(Point::Admitted);
+        Ok(())
+    }
+
+    /// The softc, as a holder sees it.
+    ///
+    /// # Safety
+    ///
+    /// The thread found the device alive and has passed no safe point since, or
+    /// whoever detaches waits for it for another reason.
+    #[inline]
+    pub(crate) unsafe fn softc(&self) -> &S {
+        // SAFETY: whoever detaches waits for it, says the caller.
+        unsafe { self.attachment.softc() }
+    }
+
     /// Claims the device and sets its flag.
-    fn condemn(&self, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
+    pub(crate) fn condemn(&self, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
         let tenure = self.attachment.claim(patience)?;
         // Ordering: Relaxed; the Release of the ticket and of the mailbox,
         // or the fence in `cross_call`, carries it to every CPU.
@@ -253,7 +280,8 @@ impl<S, P: Points> Device<S, P> {
         Ok(tenure)
     }
 
-    fn cross_call(&self) -> u64 {
+    /// Asks every CPU to run a NOP; returns its number. The caller is off line.
+    pub(crate) fn cross_call(&self) -> u64 {
         // Ordering: Relaxed; statistics.
         self.xcalls.fetch_add(1, Ordering::Relaxed);
         cross_call()
@@ -263,16 +291,24 @@ impl<S, P: Points> Device<S, P> {
     ///
     /// # Safety
     ///
-    /// A cross-call has been answered that was made after the flag was set.
-    unsafe fn take(tenure: Tenure<'_, S>) -> S {
+    /// A cross-call has been answered that was made after the flag was set, and
+    /// whoever kept the softc for longer has let go of it.
+    pub(crate) unsafe fn take(tenure: Tenure<'_, S>) -> S {
         P::at(Point::Drained);
         // SAFETY: every CPU has passed a safe point or was off line since
-        // the flag was set, so no guard is left and none can be made.
+        // the flag was set, so no guard is left and none can be made. Nor is
+        // anybody else left, says the caller.
         unsafe { tenure.take() }
     }
 
-    /// Detaches; the caller is off line.
-    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+    /// Detaches; the caller is off line. Once every CPU has answered, `let_go`
+    /// waits for those who keep the softc for longer, and tells whether they
+    /// have let go.
+    pub(crate) fn detach_within(
+        &self,
+        patience: Patience,
+        let_go: impl FnOnce() -> bool,
+    ) -> Result<S, DetachError> {
         let tenure = self.condemn(patience)?;
         // A call after one that gave up waits for the same answers, for those
         // to a later NOP might never be complete either.
@@ -282,7 +318,7 @@ impl<S, P: Points> Device<S, P> {
             ticket = self.cross_call();
             self.asked.store(ticket, Ordering::Relaxed);
         }
-        if !answered::<P>(ticket, patience) {
+        if !answered::<P>(ticket, patience) || !let_go() {
             return Err(DetachError::StillHeld);
         }
         // SAFETY: answered just now, or while an earlier call waited.
@@ -303,6 +339,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::EveryDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: false,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: true,
         signal_handlers: true,
@@ -340,14 +377,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
 
     #[inline]
     fn acquire<'g>(&'g self, registration: &'g Registration) -> Result<Guard<'g, S, P>, Detached> {
-        P::at(Point::BeforeEnter);
-        // Ordering: Relaxed; a stale "alive" is fine as long as this CPU has
-        // not answered, and its answer acquired the flag.
-        if self.dying.load(Ordering::Relaxed) {
-            P::at(Point::Refused);
-            return Err(Detached);
-        }
-        P::at(Point::Admitted);
+        self.enter()?;
         Ok(Guard {
             device: self,
             _registration: registration,
@@ -358,7 +388,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         // Off line, lest two detachers wait for each other to answer. Without
         // a time limit "still held" cannot be the answer.
         registration
-            .while_offline(|| self.detach_within(Patience::FOREVER))
+            .while_offline(|| self.detach_within(Patience::FOREVER, || true))
             .map_err(|_| Detached)
     }
 
@@ -367,7 +397,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         registration: &mut Registration,
         patience: Duration,
     ) -> Result<S, DetachError> {
-        registration.while_offline(|| self.detach_within(Patience::of(patience)))
+        registration.while_offline(|| self.detach_within(Patience::of(patience), || true))
     }
 
     fn detach_all(
@@ -386,7 +416,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
                 |_, tenure| Ok(unsafe { Self::take(tenure) }),
                 |device| {
                     device
-                        .detach_within(Patience::FOREVER)
+                        .detach_within(Patience::FOREVER, || true)
                         .map_err(|_| Detached)
                 },
                 tell,
@@ -425,7 +455,7 @@ impl<S, P: Points> Deref for Guard<'_, S, P> {
     fn deref(&self) -> &S {
         // SAFETY: the borrowed registration keeps its CPU from answering, and
         // the detacher waits for the answer.
-        unsafe { self.device.attachment.softc() }
+        unsafe { self.device.softc() }
     }
 }
 

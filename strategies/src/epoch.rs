@@ -54,7 +54,7 @@ use crate::primitive::patience::Patience;
 use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 fn collector() -> &'static Collector {
@@ -146,6 +146,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::EveryDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: true,
         signal_handlers: false,

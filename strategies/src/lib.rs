@@ -4,7 +4,7 @@
 //! Threads enter and leave an object all the time; one day it must go: a device
 //! is unplugged, a plug-in unloaded, a configuration exchanged. Whoever takes it
 //! away has to turn newcomers away, wait until everybody inside has left, and
-//! only then reclaim it. This crate has eleven ways to do that, from a
+//! only then reclaim it. This crate has thirteen ways to do that, from a
 //! reference count to per-CPU turnstiles without a single locked instruction.
 //! Which one to take depends on how often threads enter, how quickly the object
 //! has to go, and what its holders do while they are inside; the rest of the
@@ -62,8 +62,8 @@
 //! # Where to look
 //!
 //! - [`DeviceRef`] is the contract; [`Reopen`] adds changing one's mind.
-//! - [`turnstile`], [`dying_xcall`], [`dying_membarrier`] and [`refcount`] are
-//!   this crate's own; [`epoch`], [`mod@rwlock`], [`arc_swap`] and [`mod@seqlock`]
+//! - [`turnstile`], [`refcount`], [`fo_restart`], [`dying_xcall`],
+//!   [`dying_xcall_ref`] and [`dying_membarrier`] are this crate's own; [`epoch`], [`mod@rwlock`], [`arc_swap`] and [`mod@seqlock`]
 //!   put a library behind the same contract, and [`unprotected`] is the floor.
 //!   Each module begins with the algorithm in prose: how it works, why it is
 //!   safe, what it costs, what it forbids, where it comes from.
@@ -116,8 +116,10 @@ mod properties;
 pub mod arc_swap;
 pub mod dying_membarrier;
 pub mod dying_xcall;
+pub mod dying_xcall_ref;
 #[cfg(not(loom))]
 pub mod epoch;
+pub mod fo_restart;
 pub mod refcount;
 #[cfg(not(loom))]
 pub mod registry;
@@ -131,7 +133,9 @@ pub mod unprotected;
 pub mod waiting;
 
 pub use contract::{Closed, DetachError, Detached, DeviceRef, Reopen, Unsupported};
-pub use properties::{Count, FastPath, LateArrival, Memory, Properties, Reclaim, WaitsFor};
+pub use properties::{
+    Count, FastPath, LateArrival, Memory, Properties, Reclaim, Sleepers, WaitsFor,
+};
 
 #[cfg(not(loom))]
 #[doc(inline)]
@@ -143,6 +147,8 @@ pub use {
 pub use {
     dying_membarrier::DyingMembarrier,
     dying_xcall::DyingXcall,
+    dying_xcall_ref::DyingXcallRef,
+    fo_restart::FoRestart,
     refcount::Refcount,
     turnstile::{TurnstileFenced, TurnstileSlots},
 };

@@ -24,6 +24,9 @@ pub struct Properties {
     /// is waited for like any other, by those that [`waits_for`](Self::waits_for)
     /// tells.
     pub holder_may_sleep: bool,
+    /// What becomes of a holder that sleeps as the strategy wants it to, in
+    /// [`stay`](crate::DeviceRef::stay).
+    pub sleepers: Sleepers,
     /// Whether the guard may be dropped on another thread (it is `Send`).
     pub release_elsewhere: bool,
     /// Whether a holder may acquire the same device again while a detach of
@@ -65,6 +68,18 @@ pub enum WaitsFor {
     EveryDevice,
     /// Nobody.
     Nobody,
+}
+
+/// What becomes of a holder that sleeps in [`stay`](crate::DeviceRef::stay).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sleepers {
+    /// It is waited for as if it ran.
+    AsOthers,
+    /// It is counted, and waited for by the detach of its own device alone,
+    /// although holders that run are everybody's business.
+    Counted,
+    /// The detach of its device wakes it, and it comes out with an error.
+    Woken,
 }
 
 /// What an acquire gets after detach has begun.

@@ -65,7 +65,7 @@ use crate::primitive::patience::Patience;
 use crate::primitive::sync::{AtomicU64, Ordering, fence};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// The bit that turns newcomers away; the count is below it.
@@ -119,7 +119,18 @@ impl<S, P: Points> Device<S, P> {
         }
     }
 
-    fn detach_within(&self, patience: Patience) -> Result<S, DetachError> {
+    /// Whether a detach has begun.
+    pub(crate) fn is_dying(&self) -> bool {
+        // Ordering: Relaxed; a caller that goes to sleep over it has a fence.
+        self.word.load(Ordering::Relaxed) & DYING != 0
+    }
+
+    /// Detaches; `closed` runs between setting the dying bit and waiting.
+    pub(crate) fn detach_within(
+        &self,
+        patience: Patience,
+        closed: impl FnOnce(),
+    ) -> Result<S, DetachError> {
         let tenure = self.attachment.claim(patience)?;
         // Ordering: Acquire pairs with the Release in `leave`.
         let before = self.word.fetch_or(DYING, Ordering::Acquire);
@@ -128,6 +139,7 @@ impl<S, P: Points> Device<S, P> {
             self.remaining.fetch_add(before, Ordering::Relaxed);
         }
         P::at(Point::Closed);
+        closed();
         let drained = self.drained.wait(
             patience,
             true,
@@ -162,6 +174,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::ThisDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: true,
         nesting: true,
         signal_handlers: cfg!(target_os = "linux"),
@@ -210,11 +223,12 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
 
     fn detach(&self, _: &mut Registration) -> Result<S, Detached> {
         // Without a time limit "still held" cannot be the answer.
-        self.detach_within(Patience::FOREVER).map_err(|_| Detached)
+        self.detach_within(Patience::FOREVER, || ())
+            .map_err(|_| Detached)
     }
 
     fn detach_timeout(&self, _: &mut Registration, patience: Duration) -> Result<S, DetachError> {
-        self.detach_within(Patience::of(patience))
+        self.detach_within(Patience::of(patience), || ())
     }
 }
 

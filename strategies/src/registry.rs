@@ -3,8 +3,8 @@
 
 use crate::points::{Points, Undisturbed};
 use crate::{
-    DeviceRef, Properties, arc_swap, dying_membarrier, dying_xcall, epoch, refcount, rwlock,
-    seqlock, turnstile, unprotected,
+    DeviceRef, Properties, arc_swap, dying_membarrier, dying_xcall, dying_xcall_ref, epoch,
+    fo_restart, refcount, rwlock, seqlock, turnstile, unprotected,
 };
 
 /// Something to do with every strategy. Static dispatch: the visitor is
@@ -64,7 +64,9 @@ strategies! {
     turnstile::Device<S, turnstile::PerThread, P>,
     turnstile::Device<S, turnstile::PerThreadFenced, P>,
     refcount::Device<S, P>,
+    fo_restart::Device<S, P>,
     dying_xcall::Device<S, P>,
+    dying_xcall_ref::Device<S, P>,
     dying_membarrier::Device<S, P>,
     epoch::Device<S, P>,
     rwlock::Device<S, P>,

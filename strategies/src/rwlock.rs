@@ -43,7 +43,7 @@ use crate::primitive::patience::Patience;
 use crate::waiting::{Looking, Naps};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// A device under a lock; see the [module](self).
@@ -78,6 +78,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::ThisDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: false,
         signal_handlers: false,

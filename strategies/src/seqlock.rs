@@ -41,7 +41,7 @@ use ::seqlock::SeqLock;
 use crate::points::{Point, Points, Undisturbed};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// A device that is copied; see the [module](self).
@@ -81,6 +81,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::Nobody,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: true,
         nesting: true,
         signal_handlers: true,

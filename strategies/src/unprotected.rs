@@ -28,7 +28,7 @@ use crate::primitive::attachment::Claims;
 use crate::primitive::patience::Patience;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// A device that never goes away; see the [module](self).
@@ -62,6 +62,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         waits_for: WaitsFor::Nobody,
         late_arrival: LateArrival::Admitted,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: true,
         nesting: true,
         signal_handlers: true,

@@ -201,6 +201,33 @@ conformance! {
 }
 
 conformance! {
+    /// A stay is inside from its beginning to its end, however it ends.
+    fn a_stay_begins_and_ends<D>() {
+        let mut me = D::register().unwrap();
+        let device = D::attach(body()).unwrap();
+        let slept = device.stay(&mut me, |softc, sleep| {
+            softc.visits.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_micros(1))
+        });
+        assert_eq!(slept, Ok(Ok(())));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            device.stay(&mut me, |_, _| {
+                std::panic::resume_unwind(Box::new("a holder fails"));
+            })
+        }));
+        assert!(result.is_err());
+        // The thread is where it was before.
+        drop(device.acquire(&me).unwrap());
+        D::safe_point(&mut me);
+        assert!(device.detach_timeout(&mut me, LONG).is_ok());
+        if D::PROPERTIES.late_arrival != LateArrival::Admitted {
+            let late = device.stay(&mut me, |_, _| unreachable!("in after detach"));
+            assert_eq!(late, Err::<(), _>(Detached));
+        }
+    }
+}
+
+conformance! {
     /// Threads come, enter, leave and go; none of them is waited for later.
     fn thread_exit<D>() {
         let device = D::attach(body()).unwrap();
@@ -359,7 +386,9 @@ fn softcs_are_dropped_once() {
         dropped_once::<TurnstileSlots<_>>(),
         dropped_once::<TurnstileFenced<_>>(),
         dropped_once::<Refcount<_>>(),
+        dropped_once::<FoRestart<_>>(),
         dropped_once::<DyingXcall<_>>(),
+        dropped_once::<DyingXcallRef<_>>(),
         dropped_once::<DyingMembarrier<_>>(),
         dropped_once::<Epoch<_>>(),
         dropped_once::<Rwlock<_>>(),

@@ -7,7 +7,7 @@ use detach_strategies::platform::topology::Topology;
 use detach_strategies::points::Undisturbed;
 use detach_strategies::registry::{self, Visitor};
 use detach_strategies::{
-    Count, DeviceRef, LateArrival, Memory, Properties, Reclaim, Unsupported, WaitsFor,
+    Count, DeviceRef, LateArrival, Memory, Properties, Reclaim, Sleepers, Unsupported, WaitsFor,
 };
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ fn abilities(strategies: &[Strategy], cpus: usize) -> Table {
             properties.id.to_owned(),
             waits_for(properties),
             late_arrival(properties.late_arrival).to_owned(),
-            yes(properties.holder_may_sleep).to_owned(),
+            sleep(properties).to_owned(),
             yes(properties.nesting).to_owned(),
             yes(properties.release_elsewhere).to_owned(),
             yes(properties.signal_handlers).to_owned(),
@@ -118,7 +118,9 @@ fn abilities(strategies: &[Strategy], cpus: usize) -> Table {
 }
 
 const LEGEND: &str = "\
-sleep: a thread may block without saying so. nest: a holder may acquire the same device again.
+sleep: a thread may block without saying so; counted: a holder that says so may, and is counted;
+woken: a thread may block, and detach wakes holders that sleep as the strategy wants them to.
+nest: a holder may acquire the same device again.
 move: a guard may be dropped on another thread. signal: a signal handler may acquire.
 reopen: a close can be called off. locked, fences: locked instructions and full fences of one
 acquire plus its release, when nobody detaches.
@@ -161,7 +163,7 @@ fn markdown(strategies: &[Strategy]) -> String {
             id,
             waits_for(properties),
             late_arrival(properties.late_arrival).to_owned(),
-            yes(properties.holder_may_sleep).to_owned(),
+            sleep(properties).to_owned(),
             yes(properties.nesting).to_owned(),
             yes(properties.release_elsewhere).to_owned(),
             yes(properties.signal_handlers).to_owned(),
@@ -186,6 +188,14 @@ fn memory(memory: &Memory) -> String {
 
 fn yes(claim: bool) -> &'static str {
     if claim { "yes" } else { "no" }
+}
+
+fn sleep(properties: &Properties) -> &'static str {
+    match properties.sleepers {
+        Sleepers::AsOthers => yes(properties.holder_may_sleep),
+        Sleepers::Counted => "counted",
+        Sleepers::Woken => "woken",
+    }
 }
 
 fn count(count: Count) -> String {
@@ -245,6 +255,11 @@ fn to_json(strategy: &Strategy, cpus: usize) -> Value {
             LateArrival::Admitted => "admitted",
         },
         "holder_may_sleep": properties.holder_may_sleep,
+        "sleepers": match properties.sleepers {
+            Sleepers::AsOthers => "as_others",
+            Sleepers::Counted => "counted",
+            Sleepers::Woken => "woken",
+        },
         "release_elsewhere": properties.release_elsewhere,
         "nesting": properties.nesting,
         "signal_handlers": properties.signal_handlers,

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use detach_results::record::Workload;
-use detach_strategies::{Properties, Reclaim, registry};
+use detach_strategies::{Properties, Reclaim, Sleepers, registry};
 
 use super::case::Level;
 
@@ -179,7 +179,9 @@ impl Scenario {
     /// do here. Worth a record, as much as a machine that cannot run it.
     pub fn forbidden(self, properties: &Properties) -> Option<&'static str> {
         match self {
-            Scenario::SleepingHolders if !properties.holder_may_sleep => {
+            Scenario::SleepingHolders
+                if !properties.holder_may_sleep && properties.sleepers == Sleepers::AsOthers =>
+            {
                 Some("its holders must not sleep")
             }
             Scenario::HoldFile if properties.reclaim == Reclaim::Snapshots => {

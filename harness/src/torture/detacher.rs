@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use detach_strategies::{DetachError, Detached, DeviceRef};
+use detach_strategies::{DetachError, Detached, DeviceRef, Sleepers};
 use rand::Rng;
 
 use super::board::{Board, refuses};
@@ -33,6 +33,7 @@ pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
     let mut me = D::register().expect("the strategy is supported here");
     for number in 0..board.len() {
         let Some(device) = wait_for(sitter, board, &mut me, number) else {
+            wake_everybody(sitter, board, &mut me, number);
             return;
         };
         match pace {
@@ -40,8 +41,26 @@ pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
             Pace::Besieged => wait_for_latecomers(sitter, board, &mut me),
         }
         if !detach(sitter, board, device, &mut me, number) {
+            wake_everybody(sitter, board, &mut me, number);
             return;
         }
+    }
+}
+
+/// Those who sleep until a detach wakes them come out when the run is over, too:
+/// detaches what is attached from that number on.
+fn wake_everybody<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    board: &Board<D>,
+    me: &mut D::Registration,
+    from: usize,
+) {
+    if sitter.run.properties.sleepers != Sleepers::Woken {
+        return;
+    }
+    let attached = (from..board.len()).map_while(|number| Some((number, board.device(number)?)));
+    for (number, device) in attached {
+        while !detach(sitter, board, device, me, number) && !sitter.run.verdict.guilty() {}
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use detach_strategies::{DeviceRef, Reclaim};
+use detach_strategies::{Detached, DeviceRef, Reclaim, Sleepers};
 use rand::Rng;
 
 use super::Run;
@@ -117,7 +117,11 @@ pub(super) fn enter_and_leave<D: DeviceRef<Softc = Softc>>(
         // Late arrivals come in swarms.
         let knocks = if board.gone(device) { 20 } else { 1 };
         for _ in 0..knocks {
-            visit(sitter, board, &me, device, 0);
+            if sitter.random.random_bool(0.1) {
+                sleep_inside(sitter, board, &mut me, device);
+            } else {
+                visit(sitter, board, &me, device, 0);
+            }
             D::safe_point(&mut me);
         }
         sitter.idle();
@@ -204,6 +208,49 @@ fn visit<D: DeviceRef<Softc = Softc>>(
     stay.look();
     drop(stay);
     drop(guard);
+}
+
+/// Enters one device, sleeps inside in the way of its strategy, and leaves.
+fn sleep_inside<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    board: &Board<D>,
+    me: &mut D::Registration,
+    number: usize,
+) {
+    let run = sitter.run;
+    let properties = &run.properties;
+    let Some(device) = board.device(number) else {
+        thread::yield_now();
+        return;
+    };
+    if !properties.holder_may_sleep && properties.sleepers == Sleepers::AsOthers {
+        return;
+    }
+    // Whoever is woken sleeps until then.
+    let woken = properties.sleepers == Sleepers::Woken && sitter.random.random_bool(0.5);
+    let time = if woken {
+        run.longest_sleep()
+    } else {
+        Duration::from_micros(sitter.random.random_range(1..200))
+    };
+    let stayed = device.stay(me, |softc, sleep| {
+        let expected = board.expected(number);
+        let stay = Stay::begin(run, sitter.number, number, *softc, expected);
+        let begun = Instant::now();
+        if woken {
+            sitter.announce(Doing::Sleeping, number);
+        }
+        let slept = sleep(time);
+        sitter.announce(Doing::Entering, number);
+        if woken && (slept.is_ok() || begun.elapsed() >= time) {
+            run.report(&format!("nobody woke who slept in device {number}"));
+        }
+        stay.look();
+    });
+    match stayed {
+        Ok(()) => sitter.tally.acquires += 1,
+        Err(Detached) => sitter.tally.late += 1,
+    }
 }
 
 /// How a thread takes part in a siege.

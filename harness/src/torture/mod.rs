@@ -12,7 +12,7 @@
 //! - a copy of a softc that is made of two halves;
 //! - a detach that sleeps on when nobody is left to wake it (`watchdog`).
 //!
-//! Holders spin, yield, sleep, migrate between CPUs, nest, panic, come too
+//! Holders spin, yield, sleep (some until they are woken), migrate between CPUs, nest, panic, come too
 //! late, and release on another thread, each as far as the strategy allows it.
 //! Threads come and go. Detachers compete, lose patience, try again, and change
 //! their mind.
@@ -314,6 +314,12 @@ impl<'a> Run<'a> {
     /// Whether holders leave marks: where detach promises to wait for them.
     fn marks(&self) -> bool {
         self.properties.reclaim == Reclaim::AfterHolders
+    }
+
+    /// How long a holder sleeps that a detach has to wake: until then, unless
+    /// the wake-up is lost and the watchdog overlooks it.
+    fn longest_sleep(&self) -> Duration {
+        Duration::from_secs(if self.must_return { 2 } else { 60 })
     }
 
     /// Reports what should not have been seen.

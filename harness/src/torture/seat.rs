@@ -23,6 +23,8 @@ pub(super) enum Doing {
     Idle,
     /// It is entering, inside, or leaving.
     Entering,
+    /// It sleeps inside until a detach of the device wakes it.
+    Sleeping,
     /// It is in detach.
     Detaching,
     /// It holds nothing, and does nothing until the watchdog is content.
@@ -57,6 +59,7 @@ impl Seat {
         match self.doing.load(Ordering::Acquire) {
             doing if doing == Doing::Idle as u8 => Doing::Idle,
             doing if doing == Doing::Entering as u8 => Doing::Entering,
+            doing if doing == Doing::Sleeping as u8 => Doing::Sleeping,
             doing if doing == Doing::Detaching as u8 => Doing::Detaching,
             doing if doing == Doing::Parked as u8 => Doing::Parked,
             _ => Doing::Absent,

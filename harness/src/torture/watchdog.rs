@@ -9,6 +9,9 @@
 //! its wake-up has been lost. A detacher that had been woken would be running,
 //! or waiting for a CPU, and the kernel says so.
 //!
+//! (A holder that sleeps until a detach wakes it does not park. It is looked at
+//! like a detacher: if it sleeps on, too, then its wake-up has been lost.)
+//!
 //! (It also ends the turn of a scene, as it looks at the clock anyway.)
 //!
 //! A detacher that runs all the time and finds no end, or a holder that does
@@ -31,10 +34,11 @@ const SUSPICIOUS: Duration = Duration::from_millis(50);
 /// Without progress for so long, something is stuck, whatever it is.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// A sleeping detacher, at one look.
+/// A sleeping detacher, or a holder that only a detach wakes, at one look.
 #[derive(Debug, PartialEq, Eq)]
 struct Sleeper {
     seat: usize,
+    detaches: bool,
     device: usize,
     attempt: u64,
     /// How often the kernel has taken its CPU away or got it back.
@@ -80,10 +84,11 @@ pub(super) fn watch(run: &Run<'_>, done: impl Fn() -> bool) {
         };
         match &asleep {
             Some((sleepers, looks)) if *looks > run.looks_before_hang => {
-                let device = sleepers[0].device;
+                let detaching = sleepers.iter().find(|sleeper| sleeper.detaches);
+                let device = detaching.map_or(0, |sleeper| sleeper.device);
                 run.stuck(&format!(
-                    "detach of device {device} sleeps although nobody is inside; it has not \
-                     run between {looks} looks"
+                    "detach of device {device} sleeps although nobody is inside, or only who \
+                     sleeps until it wakes him; nobody has run between {looks} looks"
                 ));
                 return;
             }
@@ -100,27 +105,30 @@ pub(super) fn watch(run: &Run<'_>, done: impl Fn() -> bool) {
     }
 }
 
-/// The detachers, if there are any, all of them sleep, and everybody else is
-/// parked.
+/// The detachers and the holders that only a detach wakes, if there are
+/// detachers, all of them sleep, and everybody else is parked.
 fn sleepers(run: &Run<'_>) -> Option<Vec<Sleeper>> {
     let mut sleepers = Vec::new();
     for (number, seat) in run.seats.iter().enumerate() {
         match seat.doing() {
             Doing::Absent | Doing::Parked => {}
             Doing::Idle | Doing::Entering => return None,
-            Doing::Detaching => sleepers.push(sleeper(number, seat)?),
+            Doing::Detaching => sleepers.push(sleeper(number, seat, true)?),
+            Doing::Sleeping => sleepers.push(sleeper(number, seat, false)?),
         }
     }
     // Ordering: Acquire pairs with the Release of the receiver: it has dropped
     // the guard that it stopped counting.
     let in_transit = run.seats.in_transit.load(Ordering::Acquire);
-    (in_transit == 0 && !sleepers.is_empty()).then_some(sleepers)
+    let any = sleepers.iter().any(|sleeper| sleeper.detaches);
+    (in_transit == 0 && any).then_some(sleepers)
 }
 
-fn sleeper(number: usize, seat: &Seat) -> Option<Sleeper> {
+fn sleeper(number: usize, seat: &Seat, detaches: bool) -> Option<Sleeper> {
     let switches = switches_of_sleeping(seat.thread())?;
     Some(Sleeper {
         seat: number,
+        detaches,
         // Ordering: Relaxed, twice; compared with the next look.
         device: seat.device.load(Ordering::Relaxed),
         attempt: seat.attempt.load(Ordering::Relaxed),

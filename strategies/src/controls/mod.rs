@@ -18,9 +18,11 @@ mod cpus;
 pub mod dying_membarrier_only;
 #[cfg(not(loom))]
 pub mod gate_rseq;
+pub mod kept_late;
 pub mod lost_wakeup;
 pub mod percpu_add_before_sum;
 pub mod refcount_nobarrier;
+pub mod restart_early;
 pub mod turnstile_enter_first;
 #[cfg(not(loom))]
 pub mod turnstile_net;
@@ -29,10 +31,10 @@ pub mod xcall_sleepers;
 
 #[doc(inline)]
 pub use {
-    dying_membarrier_only::DyingMembarrierOnly, lost_wakeup::LostWakeup,
+    dying_membarrier_only::DyingMembarrierOnly, kept_late::KeptLate, lost_wakeup::LostWakeup,
     percpu_add_before_sum::PercpuAddBeforeSum, refcount_nobarrier::RefcountNobarrier,
-    turnstile_enter_first::TurnstileEnterFirst, turnstile_nofence::TurnstileNofence,
-    xcall_sleepers::XcallSleepers,
+    restart_early::RestartEarly, turnstile_enter_first::TurnstileEnterFirst,
+    turnstile_nofence::TurnstileNofence, xcall_sleepers::XcallSleepers,
 };
 #[cfg(not(loom))]
 #[doc(inline)]
@@ -111,7 +113,9 @@ controls! {
     gate_rseq::GateRseq, RESTARTING;
     dying_membarrier_only::DyingMembarrierOnly, CONTROL;
     xcall_sleepers::XcallSleepers, CONTROL;
+    kept_late::KeptLate, CONTROL;
     lost_wakeup::LostWakeup, CONTROL;
+    restart_early::RestartEarly, CONTROL;
     percpu_add_before_sum::PercpuAddBeforeSum, CONTROL;
     refcount_nobarrier::RefcountNobarrier, CONTROL;
 }

@@ -33,7 +33,7 @@ use crate::primitive::patience::Patience;
 use crate::primitive::sync::{AtomicBool, AtomicU64, Mutex, Ordering, fence, lock};
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 
 /// What is wrong with it.
@@ -147,6 +147,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for PercpuAddBeforeSu
         waits_for: WaitsFor::ThisDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: true,
         signal_handlers: false,

@@ -127,7 +127,7 @@ use crate::primitive::sync::{AtomicU64, Ordering};
 use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
-    Unsupported, WaitsFor,
+    Sleepers, Unsupported, WaitsFor,
 };
 use gate::Gate;
 
@@ -203,6 +203,7 @@ unsafe impl Form for PerThread {
         waits_for: WaitsFor::ThisDevice,
         late_arrival: LateArrival::Refused,
         holder_may_sleep: true,
+        sleepers: Sleepers::AsOthers,
         release_elsewhere: false,
         nesting: true,
         signal_handlers: false,

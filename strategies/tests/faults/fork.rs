@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `rwlock`, `arc-swap` | works | that device is held for ever |
 //! | `dying-membarrier`, `epoch` | works | every device is held for ever, the child's own too |
-//! | `dying-xcall` | every device is held for ever: the copy of the other thread is on line | the same |
+//! | `dying-xcall`, `dying-xcall-ref` | every device is held for ever: the copy of the other thread is on line | the same |
 //! | `unprotected`, `seqlock` | works | works |
 //!
 //! (With `epoch` and `arc-swap` there is more behind this than could be tested:

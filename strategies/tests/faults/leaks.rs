@@ -5,13 +5,15 @@
 //!
 //! | strategy | after a guard of it was leaked |
 //! |---|---|
-//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `rwlock`, `arc-swap` | its device can never be detached; others can |
+//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `fo-restart`, `rwlock`, `arc-swap` | its device can never be detached; others can |
 //! | `dying-membarrier`, `epoch` | no device of the strategy can ever be detached, except those that are gone already: the thread is inside for ever, and nobody knows where |
-//! | `dying-xcall` | nothing: what counts is that the thread passes a safe point, and it can only do so when nobody can use the guard any more |
+//! | `dying-xcall`, `dying-xcall-ref` | nothing: what counts is that the thread passes a safe point, and it can only do so when nobody can use the guard any more |
 //! | `unprotected`, `seqlock` | nothing: nobody is waited for |
 //!
 //! A leaked *registration* is a thread that never leaves: harmless, except for
-//! `dying-xcall`, where it is a CPU that is on line and never answers.
+//! `dying-xcall` and `dying-xcall-ref`, where it is a CPU that is on line and
+//! never answers. (What a holder of the latter keeps and never lets go is
+//! counted, and its device can never be detached; others can.)
 //!
 //! Each case has a process of its own, since nothing undoes it.
 
@@ -24,7 +26,8 @@ use crate::support::{SHORT, every_strategy_isolated, long};
 /// Whether a guard of the strategy that is never dropped is waited for.
 fn leaves_a_holder_behind<D: DeviceRef>() -> bool {
     let properties = D::PROPERTIES;
-    properties.waits_for != WaitsFor::Nobody && properties.id != "dying-xcall"
+    let for_safe_points = !properties.holder_may_sleep;
+    properties.waits_for != WaitsFor::Nobody && !for_safe_points
 }
 
 every_strategy_isolated! {

@@ -3,8 +3,8 @@
 //! has a model in `per_cpu`.)
 
 use detach_strategies::controls::{
-    DyingMembarrierOnly, LostWakeup, PercpuAddBeforeSum, RefcountNobarrier, TurnstileEnterFirst,
-    TurnstileNofence, XcallSleepers,
+    DyingMembarrierOnly, KeptLate, LostWakeup, PercpuAddBeforeSum, RefcountNobarrier, RestartEarly,
+    TurnstileEnterFirst, TurnstileNofence, XcallSleepers,
 };
 
 use crate::scenes;
@@ -56,5 +56,17 @@ fn percpu_add_before_sum() {
 fn xcall_sleepers() {
     is_caught(3, &UNPROTECTED, || {
         scenes::registers_meanwhile::<XcallSleepers<Softc>>();
+    });
+}
+
+#[test]
+fn kept_late() {
+    is_caught(3, &UNPROTECTED, || scenes::stays::<KeptLate<Softc>>());
+}
+
+#[test]
+fn restart_early() {
+    is_caught(3, &DEADLOCK, || {
+        scenes::sleep_for_ever::<RestartEarly<Softc>>(1);
     });
 }

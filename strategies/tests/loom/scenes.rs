@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use detach_strategies::{DetachError, DeviceRef};
+use detach_strategies::{DetachError, Detached, DeviceRef};
 use loom::thread::{self, JoinHandle};
 
 use crate::support::{Body, Softc};
@@ -107,6 +107,59 @@ pub(crate) fn sleeper_and_latecomer<D: Device>() {
     let mut me = register::<D>();
     device.detach(&mut me).expect("the only one").reclaim();
     let _registrations = [sleeper, latecomer].map(|thread| thread.join().unwrap());
+}
+
+/// A holder stays as one that sleeps does, without sleeping; then it comes once
+/// more, and a detacher takes the device away.
+pub(crate) fn stays<D: Device>() {
+    warm_up::<D>();
+    let body = Body::new();
+    let device = attach::<D>(&body);
+    let holder = {
+        let device = Arc::clone(&device);
+        let mut me = register::<D>();
+        thread::spawn(move || {
+            let stayed = device.stay(&mut me, |softc, _| {
+                softc.visit();
+                // A switch that is no preemption.
+                thread::yield_now();
+                softc.visit();
+            });
+            if stayed.is_ok() {
+                visit(&*device, &me);
+            }
+        })
+    };
+    let mut me = register::<D>();
+    device.detach(&mut me).expect("the only one").reclaim();
+    assert!(!visit(&*device, &me), "in after detach");
+    holder.join().unwrap();
+}
+
+/// Some holders sleep inside for ever, and a detacher takes the device away.
+pub(crate) fn sleep_for_ever<D: Device>(sleepers: usize) {
+    warm_up::<D>();
+    let body = Body::new();
+    let device = attach::<D>(&body);
+    let sleepers: Vec<_> = (0..sleepers)
+        .map(|_| {
+            let device = Arc::clone(&device);
+            let mut me = register::<D>();
+            thread::spawn(move || {
+                let _ = device.stay(&mut me, |softc, sleep| {
+                    softc.visit();
+                    assert_eq!(sleep(Duration::MAX), Err(Detached));
+                    softc.visit();
+                });
+                me
+            })
+        })
+        .collect();
+    let mut me = register::<D>();
+    device.detach(&mut me).expect("the only one").reclaim();
+    for sleeper in sleepers {
+        drop(sleeper.join().unwrap());
+    }
 }
 
 /// Two detach at once, while a reader comes and goes. One of them wins, and the

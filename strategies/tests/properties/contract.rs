@@ -1,10 +1,12 @@
-//! `reclaim`, `waits_for`, `late_arrival` and `holder_may_sleep`.
+//! `reclaim`, `waits_for`, `late_arrival`, `holder_may_sleep` and `sleepers`.
 
 use std::ptr;
 use std::thread;
 
 use detach_strategies::points::Point;
-use detach_strategies::{DetachError, Detached, DeviceRef, LateArrival, Reclaim, WaitsFor};
+use detach_strategies::{
+    DetachError, Detached, DeviceRef, LateArrival, Reclaim, Sleepers, WaitsFor,
+};
 
 use crate::support::claims::claims;
 use crate::support::cue::{Cue, within};
@@ -179,6 +181,57 @@ every_strategy! {
             let next = D::attach(SOFTC).unwrap();
             assert_eq!(next.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
             enough.give();
+        });
+    }
+}
+
+every_strategy! {
+    /// A holder sleeps in one device, in the way of its strategy and for longer
+    /// than anybody waits; another device is detached, then the one.
+    fn sleepers<D>(id) {
+        let mut me = D::register().unwrap();
+        let claims = claims::<D>();
+        let theirs = D::attach(SOFTC).unwrap();
+        let mine = D::attach(SOFTC).unwrap();
+        let inside = Cue::new();
+        let enough = Cue::new();
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                let mut other = D::register().unwrap();
+                theirs.stay(&mut other, |softc, sleep| {
+                    inside.give();
+                    let mut slept = Ok(());
+                    if claims.sleepers == Sleepers::Woken {
+                        slept = sleep(10 * long());
+                    } else {
+                        while !enough.given() && slept.is_ok() {
+                            slept = sleep(SHORT / 10);
+                        }
+                    }
+                    assert_eq!(*softc, SOFTC, "{id}");
+                    slept
+                })
+            });
+            inside.wait();
+            let mut detach = |device: &D, held| {
+                device.detach_timeout(&mut me, if held { SHORT } else { long() })
+            };
+            let as_others = claims.sleepers == Sleepers::AsOthers;
+            let elsewhere = as_others && claims.waits_for == WaitsFor::EveryDevice;
+            let from_mine = detach(&mine, elsewhere);
+            let here = claims.sleepers != Sleepers::Woken && claims.waits_for != WaitsFor::Nobody;
+            let from_theirs = detach(&theirs, here);
+            enough.give();
+
+            let unless = |held| if held { Err(DetachError::StillHeld) } else { Ok(SOFTC) };
+            assert_eq!(from_mine, unless(elsewhere), "{id}");
+            assert_eq!(from_theirs, unless(here), "{id}");
+            let slept = sleeper.join().unwrap().expect("nobody had detached");
+            assert_eq!(slept.is_err(), claims.sleepers == Sleepers::Woken, "{id}");
+            // Where those who run are waited for by nobody else, counting is
+            // nothing to speak of.
+            let every = claims.waits_for == WaitsFor::EveryDevice;
+            assert!(claims.sleepers != Sleepers::Counted || every, "{id}");
         });
     }
 }

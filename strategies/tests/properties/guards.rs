@@ -5,8 +5,9 @@ use std::marker::PhantomData;
 use std::thread;
 
 use detach_strategies::{
-    ArcSwap, DetachError, DeviceRef, DyingMembarrier, DyingXcall, Epoch, Properties, Refcount,
-    Reopen, Rwlock, Seqlock, Turnstile, TurnstileFenced, TurnstileSlots, Unprotected,
+    ArcSwap, DetachError, DeviceRef, DyingMembarrier, DyingXcall, DyingXcallRef, Epoch, FoRestart,
+    Properties, Refcount, Reopen, Rwlock, Seqlock, Turnstile, TurnstileFenced, TurnstileSlots,
+    Unprotected,
 };
 
 use crate::support::claims::{all_claims, claims};
@@ -53,7 +54,9 @@ fn answers() -> Vec<Answer> {
         TurnstileSlots,
         TurnstileFenced,
         Refcount,
+        FoRestart,
         DyingXcall,
+        DyingXcallRef,
         DyingMembarrier,
         Epoch,
         Rwlock,
@@ -145,6 +148,7 @@ fn guards_that_are_send_release_elsewhere() {
         travels::<Unprotected<u64>>(),
         travels::<Turnstile<u64>>(),
         travels::<Refcount<u64>>(),
+        travels::<FoRestart<u64>>(),
         travels::<ArcSwap<u64>>(),
         travels::<Seqlock<u64>>(),
     ];

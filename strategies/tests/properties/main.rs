@@ -13,6 +13,7 @@
 //! | `waits_for` | [`contract`]: a holder elsewhere, a holder here |
 //! | `late_arrival` | [`contract`]: a detacher is stopped right after it has closed the gate |
 //! | `holder_may_sleep` | [`contract`]: a thread blocks without a word |
+//! | `sleepers` | [`contract`]: a holder sleeps, as its strategy wants it to; [`sleeping`]: what else it may do |
 //! | `release_elsewhere` | [`guards`]: the compiler tells; a guard travels |
 //! | `nesting` | [`nesting`]: a holder is stopped in its second acquire until the detacher sleeps |
 //! | `signal_handlers` | [`signals`]: a handler runs at every instruction, and in a storm |
@@ -36,6 +37,7 @@ mod nesting;
 mod reopening;
 #[cfg(target_os = "linux")]
 mod signals;
+mod sleeping;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod stepping;
 mod support;

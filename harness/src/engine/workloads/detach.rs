@@ -28,8 +28,10 @@
 //!   preempted inside now and then. Detach then waits for the scheduler to let
 //!   the holder go on, and so do all who wait for more than that holder. It is
 //!   the tail that matters.
-//! - `sleeping_holders`: holders sleep inside. Strategies whose holders must not
-//!   are left out, with that reason.
+//! - `sleeping_holders`: holders sleep inside, in the way of their strategy:
+//!   those of `dying-xcall-ref` are counted meanwhile, those of `fo-restart` are
+//!   woken by the detach. Strategies whose holders must not sleep are left out,
+//!   with that reason.
 //! - `migrating_holders`: holders move to another CPU inside, so that they leave
 //!   on another one than they entered on: per-CPU counts have to add up all the
 //!   same. The worker is pinned elsewhere, which is a system call; what the
@@ -71,7 +73,7 @@ use std::time::{Duration, Instant};
 
 use detach_results::latency;
 use detach_strategies::platform::{AsymmetricFence, Membarrier};
-use detach_strategies::{DeviceRef, Reclaim, Unsupported};
+use detach_strategies::{Detached, DeviceRef, Reclaim, Unsupported};
 use hdrhistogram::Histogram;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -297,16 +299,34 @@ where
         let device: &D = &self.devices[index];
         let arrived = &self.arrived[worker];
         let mut visit = Visit::default();
+        let stay = &self.manners.stay;
+        let still_there = || match protects && self.is_detached(index) {
+            true => Err(Trouble::Overtaken),
+            false => Ok(()),
+        };
         loop {
-            let Ok(guard) = device.acquire(registration) else {
-                return Ok(visit);
-            };
-            visit.last_entry = self.clock.now();
-            self.manners.stay.stay(&guard, *visited)?;
-            if protects && self.is_detached(index) {
-                return Err(Trouble::Overtaken);
+            if let Some(time) = stay.asleep() {
+                let stayed = device.stay(registration, |softc, sleep| {
+                    visit.last_entry = self.clock.now();
+                    stay.stay(softc, *visited)?;
+                    // Whether it was woken is for detach to show.
+                    let _woken = sleep(time);
+                    stay.stay(softc, *visited)?;
+                    still_there()
+                });
+                match stayed {
+                    Ok(inside) => inside?,
+                    Err(Detached) => return Ok(visit),
+                }
+            } else {
+                let Ok(guard) = device.acquire(registration) else {
+                    return Ok(visit);
+                };
+                visit.last_entry = self.clock.now();
+                stay.stay(&guard, *visited)?;
+                still_there()?;
+                drop(guard);
             }
-            drop(guard);
             visit.last_leave = self.clock.now();
             *visited += 1;
             // Ordering: Relaxed load of this thread's own last store; Release

@@ -1,6 +1,5 @@
 //! What a holder does between acquire and release.
 
-use std::thread;
 use std::time::Duration;
 
 use detach_strategies::Unsupported;
@@ -15,6 +14,12 @@ pub(super) trait Stay<P>: Sync {
     /// Spends it. `visit` counts the visits of the calling worker, from a
     /// different number for each worker.
     fn stay(&self, softc: &P, visit: usize) -> Result<(), Trouble>;
+
+    /// How long the holder sleeps inside, in the way of its strategy: between
+    /// two stays of the above. `None` if it does not.
+    fn asleep(&self) -> Option<Duration> {
+        None
+    }
 
     /// About how long it takes, in nanoseconds.
     fn nanoseconds(&self) -> u64 {
@@ -80,7 +85,8 @@ impl Stay<Softc> for Long {
         softc.touch();
         match self {
             Long::Busy(busy) => busy.stay(softc, visit)?,
-            Long::Asleep(time) => thread::sleep(*time),
+            // Its sleep is its strategy's business.
+            Long::Asleep(_) => {}
             Long::Moving(cpus) => {
                 let cpu = cpus[visit % cpus.len()];
                 topology::pin_current_thread(cpu).map_err(|error| {
@@ -90,6 +96,13 @@ impl Stay<Softc> for Long {
         }
         softc.touch();
         Ok(())
+    }
+
+    fn asleep(&self) -> Option<Duration> {
+        match self {
+            Long::Asleep(time) => Some(*time),
+            _ => None,
+        }
     }
 
     fn nanoseconds(&self) -> u64 {

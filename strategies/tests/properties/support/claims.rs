@@ -4,7 +4,9 @@
 
 use std::sync::OnceLock;
 
-use detach_strategies::{Count, DeviceRef, LateArrival, Properties, Reclaim, WaitsFor, registry};
+use detach_strategies::{
+    Count, DeviceRef, LateArrival, Properties, Reclaim, Sleepers, WaitsFor, registry,
+};
 
 /// The variable that says what to believe: `id/falsehood`.
 pub(crate) const BELIEVE: &str = "DETACH_STRATEGIES_BELIEVE";
@@ -100,6 +102,15 @@ pub(crate) fn falsehoods(claims: Properties) -> Vec<Falsehood> {
             let name = format!("late_arrival={late:?}");
             say(name, "contract::late_arrival", &|claims| {
                 claims.late_arrival = late
+            });
+        }
+    }
+
+    for sleepers in [Sleepers::AsOthers, Sleepers::Counted, Sleepers::Woken] {
+        if sleepers != claims.sleepers {
+            let name = format!("sleepers={sleepers:?}");
+            say(name, "contract::sleepers", &|claims| {
+                claims.sleepers = sleepers;
             });
         }
     }
