@@ -6,6 +6,13 @@
 //! that a cache line takes to travel. Where threads outnumber CPUs, spinning
 //! would keep the thread that is waited for off its CPU, so there it yields.
 //!
+//! Yielding is not enough where CPUs outnumber what runs them, as in a virtual
+//! machine whose host has fewer: the guest finds nobody else to run, and its CPU
+//! spins on at the expense of the one that is waited for. So a waiter naps in
+//! the end, which lets the host have its CPU. Nobody starts from a nap: all meet
+//! twice, first with whatever patience it takes, then, when all are awake,
+//! without naps.
+//!
 //! It can be broken: when a thread of the round fails or panics, the others
 //! must not wait for it for ever. Whoever works between two meetings holds an
 //! [`Alarm`], and an alarm that is dropped without having been disarmed breaks
@@ -14,6 +21,7 @@
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::padded::Padded;
 
@@ -24,6 +32,12 @@ const LOOKS: u32 = 20_000;
 
 /// The same when threads outnumber CPUs.
 const LOOKS_OVERSUBSCRIBED: u32 = 50;
+
+/// How long a waiter yields before it naps: several time slices.
+const YIELDING: Duration = Duration::from_millis(10);
+
+/// How long a nap is.
+const NAP: Duration = Duration::from_millis(1);
 
 /// A barrier for a fixed number of threads, which can be used again and again.
 #[derive(Debug)]
@@ -71,6 +85,17 @@ impl SpinBarrier {
     ///
     /// [`Broken`] when a party failed.
     pub fn wait(&self) -> Result<(), Broken> {
+        self.wait_with(|| thread::sleep(NAP))
+    }
+
+    /// The same with other naps.
+    fn wait_with(&self, nap: impl Fn()) -> Result<(), Broken> {
+        self.meet(nap)?;
+        self.meet(thread::yield_now)
+    }
+
+    /// A single meeting, for which a waiter looks, then yields, then naps.
+    fn meet(&self, nap: impl Fn()) -> Result<(), Broken> {
         // Ordering: Acquire pairs with the Release below. Nobody can start the
         // next meeting before this thread has arrived at the present one, so
         // the number cannot change between here and the arrival.
@@ -87,6 +112,7 @@ impl SpinBarrier {
                 .store(meeting.wrapping_add(1), Ordering::Release);
         } else {
             let mut looks = 0;
+            let mut yielding = None;
             // Ordering: Acquire pairs with the Release store of the last one.
             while self.meetings.load(Ordering::Acquire) == meeting {
                 if self.is_broken() {
@@ -95,8 +121,10 @@ impl SpinBarrier {
                 if looks < self.looks {
                     looks += 1;
                     spin_loop();
-                } else {
+                } else if yielding.get_or_insert_with(Instant::now).elapsed() < YIELDING {
                     thread::yield_now();
+                } else {
+                    nap();
                 }
             }
         }
@@ -144,6 +172,8 @@ impl Drop for Alarm<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -174,6 +204,40 @@ mod tests {
         let barrier = SpinBarrier::new(1, false);
         assert_eq!(barrier.wait(), Ok(()));
         assert_eq!(barrier.wait(), Ok(()));
+    }
+
+    #[test]
+    fn whoever_waits_for_long_naps_and_is_waited_for() {
+        let barrier = SpinBarrier::new(2, true);
+        let left = AtomicBool::new(false);
+        let (napping, naps) = mpsc::sync_channel(1);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let nap = || {
+                    // The first one wakes the other party; the nap is over
+                    // when that one has come.
+                    if napping.try_send(()).is_ok() {
+                        // Ordering: Acquire, as in `meet`.
+                        while barrier.meetings.load(Ordering::Acquire) == 0 {
+                            thread::yield_now();
+                        }
+                        for _ in 0..1_000 {
+                            thread::yield_now();
+                            // Ordering: Relaxed; nothing is read on its word.
+                            assert!(!left.load(Ordering::Relaxed), "left behind");
+                        }
+                    }
+                };
+                barrier.wait_with(nap).unwrap();
+            });
+            // Sends the other one home if it does not nap.
+            let alarm = barrier.alarm();
+            naps.recv_timeout(Duration::from_secs(60)).expect("no nap");
+            barrier.wait().unwrap();
+            alarm.disarm();
+            // Ordering: Relaxed; as above.
+            left.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]
