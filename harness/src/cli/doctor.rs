@@ -7,14 +7,14 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use detach_harness::calibration::{self, Prober};
 use detach_harness::machine::{self, Concern, Conditions};
 use detach_results::machine::{Cache, Machine, UNKNOWN};
 use detach_strategies::platform::topology::{Topology, format_cpu_list};
 
 use super::list::{self, Strategy};
-use super::print;
+use super::{print, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -69,9 +69,7 @@ fn report(
 /// A titled table of what there is to know and what was found.
 fn section(title: &str, rows: Rows) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    terminal::fit(&mut table).load_preset(presets::NOTHING);
     for (what, found) in rows {
         table.add_row([format!("  {what}"), found]);
     }

@@ -11,7 +11,7 @@ use detach_strategies::{
 };
 use serde_json::{Value, json};
 
-use super::{ListArgs, print};
+use super::{ListArgs, print, terminal};
 
 pub(super) fn execute(arguments: &ListArgs) -> anyhow::Result<ExitCode> {
     let strategies = strategies();
@@ -60,9 +60,8 @@ pub(super) fn strategies() -> Vec<Strategy> {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table
+    terminal::fit(&mut table)
         .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     table
 }

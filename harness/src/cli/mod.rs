@@ -14,6 +14,7 @@ mod recorded;
 mod run;
 mod schema;
 mod submit;
+mod terminal;
 mod torture;
 
 use std::io::{self, Write};

@@ -12,7 +12,7 @@ use detach_harness::torture::{Outcome, Report, Tally, Torturer, Violation};
 use detach_strategies::controls::{self, Control, Expect};
 use detach_strategies::registry;
 
-use super::{INTERRUPTED, choices, print};
+use super::{INTERRUPTED, choices, print, terminal};
 
 /// The exit code when something was found that should not be there.
 const VIOLATED: u8 = 3;
@@ -219,7 +219,7 @@ fn torture_controls(arguments: &TortureArgs, torturer: &Torturer) -> anyhow::Res
         torturer.seed
     );
     let mut table = table(&["control", "what is wrong", "result"]);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    terminal::fit(&mut table);
     let mut as_it_should_be = true;
     for control in &controls {
         if stopped() {

@@ -9,6 +9,8 @@ mod interrupted;
 mod records;
 mod run;
 mod show;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 use std::path::Path;
 use std::process::{Command, Output};
