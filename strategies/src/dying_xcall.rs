@@ -359,7 +359,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     fn register() -> Result<Registration, Unsupported> {
         let cpu = CPUS.join();
         // A record that is used again has answered what its last owner did.
-        // Ordering: Relaxed; the roster's lock orders the owners.
+        // Ordering: Relaxed; the roster orders the owners.
         let answered = Cell::new(cpu.answered.load(Ordering::Relaxed));
         cpu.go_online(&answered);
         Ok(Registration { cpu, answered })

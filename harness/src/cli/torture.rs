@@ -5,7 +5,7 @@ use std::process::{ExitCode, exit};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use detach_harness::torture::{Outcome, Report, Tally, Torturer, Violation};
@@ -30,7 +30,7 @@ Examples:
   detach-bench torture --controls --tries 10
 
 Exit codes: 0 every strategy survived (with --controls: every control was caught), 1 failure,
-2 wrong usage, 3 a violation was found (with --controls: a control escaped), 130 interrupted.";
+for one that nothing was done to a strategy or control, 2 wrong usage, 3 a violation was found (with --controls: a control escaped), 130 interrupted.";
 
 #[derive(Debug, Args)]
 pub(super) struct TortureArgs {
@@ -153,8 +153,25 @@ fn torture_strategies(arguments: &TortureArgs, torturer: &Torturer) -> anyhow::R
         reports.push(report);
     }
     print(&format!("{}\n", strategies_table(&reports)))?;
-    let violated = |report: &Report| matches!(report.outcome, Outcome::Violated(_));
-    Ok(!reports.iter().any(violated))
+    if reports
+        .iter()
+        .any(|report| matches!(report.outcome, Outcome::Violated(_)))
+    {
+        return Ok(false);
+    }
+    reports.iter().try_for_each(was_tortured)?;
+    Ok(true)
+}
+
+/// Silence means nothing where nothing was done. That is no violation, but an
+/// error, except where somebody stopped it.
+fn was_tortured(report: &Report) -> anyhow::Result<()> {
+    match report.outcome {
+        Outcome::Idle(missing) if !stopped() => {
+            bail!("{} was not tortured: {missing}", report.id)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {
@@ -180,8 +197,9 @@ fn strategies_table(reports: &[Report]) -> Table {
     }
     for report in reports {
         let result = match &report.outcome {
-            Outcome::Survived if stopped() => "stopped".to_owned(),
+            Outcome::Survived | Outcome::Idle(_) if stopped() => "stopped".to_owned(),
             Outcome::Survived => "survived".to_owned(),
+            Outcome::Idle(missing) => format!("NOT TORTURED: {missing}"),
             Outcome::Violated(_) => "VIOLATED".to_owned(),
             Outcome::Unsupported(why) => format!("skipped: {}", why.reason()),
         };
@@ -263,6 +281,7 @@ fn try_control(
                 violation.after.as_secs_f64()
             );
         }
+        was_tortured(&report)?;
         let unsupported = matches!(report.outcome, Outcome::Unsupported(_));
         reports.push(report);
         if unsupported || stopped() {
@@ -278,7 +297,7 @@ fn in_words(control: &Control, reports: &[Report]) -> String {
     for report in reports {
         match &report.outcome {
             Outcome::Violated(violation) => caught.push(violation.after),
-            Outcome::Survived => survived += 1,
+            Outcome::Survived | Outcome::Idle(_) => survived += 1,
             Outcome::Unsupported(why) => return format!("skipped: {}", why.reason()),
         }
     }
@@ -323,5 +342,20 @@ mod tests {
         for wrong in ["0", "-1", "soon", "inf", "NaN", ""] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_control_that_escapes_is_said_to() {
+        let reports = [Outcome::Survived, Outcome::Survived].map(|outcome| Report {
+            id: "lost-wakeup",
+            outcome,
+            tally: Tally::NOTHING,
+            took: Duration::ZERO,
+        });
+        let caught_by_torture = |control: &&Control| control.expect == Expect::CaughtByTorture;
+        let controls = controls::all();
+        let control = controls.iter().find(caught_by_torture).unwrap();
+        assert_eq!(in_words(control, &reports), "ESCAPED 2 times");
+        assert!(!reports[0].outcome.meets(control.expect));
     }
 }

@@ -81,11 +81,28 @@ pub enum Outcome {
     Survived,
     /// A violation was found.
     Violated(Violation),
+    /// Nothing was found because this was never done: no torture at all.
+    Idle(&'static str),
     /// This machine cannot run it.
     Unsupported(Unsupported),
 }
 
 impl Outcome {
+    /// What to make of what was found and of what was done.
+    pub fn of(found: Option<Violation>, done: &Tally) -> Self {
+        let needed = [
+            (done.batches, "no batch was played to its end"),
+            (done.attaches, "no device was attached"),
+            (done.acquires, "no device was entered"),
+            (done.detaches, "no device was detached"),
+        ];
+        match (found, needed.iter().find(|(count, _)| *count == 0)) {
+            (Some(violation), _) => Outcome::Violated(violation),
+            (None, Some((_, missing))) => Outcome::Idle(missing),
+            (None, None) => Outcome::Survived,
+        }
+    }
+
     /// Whether this is what a control is there for. One that this machine
     /// cannot run says nothing either way.
     pub fn meets(&self, expect: Expect) -> bool {
@@ -94,7 +111,7 @@ impl Outcome {
             (Outcome::Violated(_), Expect::CaughtByTorture) => true,
             (Outcome::Survived, Expect::Survives) => true,
             // On processors with weaker memory than x86, running it may do.
-            (_, Expect::CaughtByModel) => true,
+            (Outcome::Violated(_) | Outcome::Survived, Expect::CaughtByModel) => true,
             _ => false,
         }
     }
@@ -182,10 +199,7 @@ impl Visitor<Softc> for Subject<'_> {
             Err(why) => Outcome::Unsupported(why),
             Ok(()) => {
                 run.play(&self.scenes);
-                match run.verdict.take() {
-                    Some(violation) => Outcome::Violated(violation),
-                    None => Outcome::Survived,
-                }
+                Outcome::of(run.verdict.take(), &run.tally())
             }
         };
         Report {
@@ -274,14 +288,7 @@ impl<'a> Run<'a> {
             // Ordering: Relaxed; as above.
             scope.spawn(|| watchdog::watch(self, || done.load(Ordering::Relaxed)));
             let _done = Done(&done);
-            for scene in scenes
-                .iter()
-                .filter(|s| {
-                    std::env::var("TQ_SCENE").is_ok_and(|v| v == s.name)
-                        || std::env::var("TQ_SCENE").is_err()
-                })
-                .cycle()
-            {
+            for scene in scenes.iter().cycle() {
                 if self.finished() {
                     break;
                 }
@@ -375,5 +382,63 @@ fn thread_id() -> u32 {
     #[cfg(not(target_os = "linux"))]
     {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation() -> Violation {
+        Violation {
+            strategy: "refcount",
+            seed: 1,
+            batch: 0,
+            scene: "duel",
+            seen: "a holder saw a reclaimed softc".to_owned(),
+            after: Duration::ZERO,
+        }
+    }
+
+    const DONE: Tally = Tally {
+        batches: 1,
+        attaches: 1,
+        acquires: 1,
+        detaches: 1,
+        ..Tally::NOTHING
+    };
+
+    #[test]
+    fn a_torture_that_does_nothing_is_not_survived() {
+        assert!(matches!(Outcome::of(None, &DONE), Outcome::Survived));
+        let undone: [fn(&mut Tally) -> &mut u64; 4] = [
+            |tally| &mut tally.batches,
+            |tally| &mut tally.attaches,
+            |tally| &mut tally.acquires,
+            |tally| &mut tally.detaches,
+        ];
+        for field in undone {
+            let mut tally = DONE;
+            *field(&mut tally) = 0;
+            let outcome = Outcome::of(None, &tally);
+            assert!(matches!(outcome, Outcome::Idle(_)), "{tally:?}");
+            for expect in [
+                Expect::CaughtByTorture,
+                Expect::CaughtByModel,
+                Expect::Survives,
+            ] {
+                assert!(!outcome.meets(expect), "{expect:?}");
+            }
+        }
+    }
+
+    /// Who was caught at once was caught all the same.
+    #[test]
+    fn a_violation_counts_whatever_was_done() {
+        for tally in [Tally::NOTHING, DONE] {
+            let outcome = Outcome::of(Some(violation()), &tally);
+            assert!(outcome.meets(Expect::CaughtByTorture));
+            assert!(!outcome.meets(Expect::Survives));
+        }
     }
 }

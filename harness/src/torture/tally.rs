@@ -11,6 +11,11 @@ macro_rules! tally {
             $($(#[$meta])* pub $field: u64,)*
         }
 
+        impl Tally {
+            /// Nothing was done.
+            pub const NOTHING: Tally = Tally { $($field: 0,)* };
+        }
+
         impl AddAssign for Tally {
             fn add_assign(&mut self, other: Tally) {
                 $(self.$field += other.$field;)*

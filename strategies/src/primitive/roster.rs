@@ -5,17 +5,21 @@
 //! what a scan finds may be a record between two owners, and the record's own
 //! state says so. The list grows to the largest number of threads that were
 //! ever registered at once, and stays there.
+//!
+//! Whoever joins looks for a record that nobody has. That takes as long as
+//! there are records, but no lock, and a lock is what a thread in the middle of
+//! joining would leave behind, held for ever, in the child of a process that
+//! forks at that moment.
 
 use std::ops::Deref;
 use std::ptr;
 
-use super::sync::{AtomicPtr, Mutex, Ordering, const_new, lock};
+use super::sync::{AtomicBool, AtomicPtr, Ordering, const_new};
 
 /// All records of one kind.
 #[derive(Debug)]
 pub(crate) struct Roster<T: 'static> {
     head: AtomicPtr<Record<T>>,
-    free: Mutex<Vec<&'static Record<T>>>,
 }
 
 /// A record on a line of its own: its thread writes it all the time.
@@ -23,7 +27,19 @@ pub(crate) struct Roster<T: 'static> {
 #[repr(align(128))]
 struct Record<T: 'static> {
     value: T,
+    taken: AtomicBool,
     next: *const Record<T>,
+}
+
+impl<T> Record<T> {
+    /// Takes the record, if nobody has it.
+    fn take(&self) -> bool {
+        // Ordering: Relaxed; a look that spares the exchange.
+        !self.taken.load(Ordering::Relaxed)
+            // Ordering: Acquire pairs with the Release in `leave`: the new
+            // owner finds what the last one wrote.
+            && !self.taken.swap(true, Ordering::Acquire)
+    }
 }
 
 // SAFETY: `next` is written before the record is published and never again.
@@ -57,33 +73,34 @@ impl<T: Default + Send + Sync> Roster<T> {
         pub(crate) fn new() -> Self {
             Roster {
                 head: AtomicPtr::new(ptr::null_mut()),
-                free: Mutex::new(Vec::new()),
             }
         }
     }
 
     /// A record for the calling thread, used or new.
     pub(crate) fn join(&self) -> Member<T> {
-        let used = lock(&self.free).pop();
+        let used = self.records().find(|record| record.take());
         Member(used.unwrap_or_else(|| self.link()))
     }
 
     /// Gives a record back for the next thread that joins.
     pub(crate) fn leave(&self, member: Member<T>) {
-        lock(&self.free).push(member.0);
+        // Ordering: Release pairs with the Acquire in `Record::take`.
+        member.0.taken.store(false, Ordering::Release);
     }
 
     fn link(&self) -> &'static Record<T> {
         // Lives for ever, since a scan may hold on to it at any time.
         let record = Box::leak(Box::new(Record {
             value: T::default(),
+            taken: AtomicBool::new(true),
             next: ptr::null(),
         }));
         // Ordering: Relaxed; the exchange below confirms it.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             record.next = head;
-            // Ordering: AcqRel. Release pairs with the Acquire in `iter`: who
+            // Ordering: AcqRel. Release pairs with the Acquire in `records`: who
             // finds the record finds it complete. Acquire carries that over
             // from the records behind it. Relaxed on failure: it is retried.
             match self
@@ -96,15 +113,19 @@ impl<T: Default + Send + Sync> Roster<T> {
         }
     }
 
-    /// Every record there is, of present and former threads.
+    /// What is in every record there is, of present and former threads.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static T> {
+        self.records().map(|record| &record.value)
+    }
+
+    fn records(&self) -> impl Iterator<Item = &'static Record<T>> {
         // Ordering: Acquire pairs with the Release in `link`.
         let mut next = self.head.load(Ordering::Acquire).cast_const();
         std::iter::from_fn(move || {
             // SAFETY: records are complete when linked, and live for ever.
             let record: &'static Record<T> = unsafe { next.as_ref() }?;
             next = record.next;
-            Some(&record.value)
+            Some(record)
         })
     }
 }
