@@ -11,14 +11,20 @@
 //! acquire   pin; load the pointer; fail (and unpin) if it is null
 //! release   unpin
 //! detach    exchange the pointer for null
-//!           defer sending the softc to ourselves
+//!           defer a message to ourselves
 //!           collect garbage until it has arrived
+//!           reclaim the softc
 //! ```
 //!
 //! # Why it is safe
 //!
-//! By the library's guarantee: what was unlinked before it was deferred is not
-//! reclaimed while a thread is pinned that may have loaded it.
+//! By the library's guarantee: a function that is deferred after the softc was
+//! unlinked does not run while a thread is pinned that may have loaded it.
+//!
+//! Whoever collects runs the function, and that may be an innocent thread in an
+//! acquire or detach of its own, long after a detach that gave up. So the function
+//! carries a message and not the softc, which goes to its detacher or with its
+//! handle: its destructor never runs on a thread that did neither.
 //!
 //! # Costs
 //!
@@ -41,16 +47,17 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Owned, Shared};
+use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Shared};
 
 use crate::points::{Point, Points, Undisturbed};
-use crate::primitive::attachment::{Claim, Claims};
+use crate::primitive::attachment::{Attachment, Tenure};
 use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
+use crate::primitive::sync::lock;
 use crate::primitive::together::detach_together;
 use crate::{
     Count, DetachError, Detached, DeviceRef, FastPath, LateArrival, Memory, Properties, Reclaim,
@@ -69,9 +76,13 @@ pub type Epoch<S> = Device<S>;
 /// [points](crate::points).
 #[derive(Debug)]
 pub struct Device<S, P = Undisturbed> {
-    softc: Atomic<Parcel<S>>,
-    delivery: Delivery<S>,
-    claims: Claims,
+    /// On the heap, where users of epochs have it.
+    attachment: Arc<Attachment<S>>,
+    /// Points to the attachment until a detach begins.
+    current: Atomic<Attachment<S>>,
+    /// The message that nobody is inside any more, until it is deferred.
+    message: Mutex<Option<Parcel<()>>>,
+    delivery: Delivery<()>,
     _points: PhantomData<P>,
 }
 
@@ -82,54 +93,45 @@ pub struct Registration {
 }
 
 impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
-    /// Claims the device and has the library reclaim its softc some time.
-    fn retire(&self, me: &Registration, patience: Patience) -> Result<Claim<'_>, DetachError> {
-        let claim = self.claims.claim(patience)?;
-        let pin = me.participant.pin();
-        // Ordering: AcqRel. Acquire pairs with the Release that published the
-        // parcel in `attach`, Release with the Acquire in `acquire` of those
-        // who find it gone.
-        let parcel = self.softc.swap(Shared::null(), Ordering::AcqRel, &pin);
-        P::at(Point::Closed);
-        if !parcel.is_null() {
-            // SAFETY: the swap unlinked it, nobody can load it any more, and
-            // of all swaps only this one got it.
-            unsafe { pin.defer_destroy(parcel) };
+    /// Claims the device, unlinks the softc, and has the library send the message
+    /// once nobody is inside.
+    fn retire(&self, me: &Registration, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
+        let tenure = self.attachment.claim(patience)?;
+        if let Some(message) = lock(&self.message).take() {
+            let pin = me.participant.pin();
+            // Ordering: Relaxed; nothing is published by a null pointer. What is
+            // deferred after it runs when nobody can have loaded another.
+            self.current.store(Shared::null(), Ordering::Relaxed);
+            pin.defer(move || drop(message));
         }
-        Ok(claim)
+        P::at(Point::Closed);
+        Ok(tenure)
     }
 
-    /// Drives the epoch on until the softc has arrived.
+    /// Drives the epoch on until the message has arrived, and takes the softc.
     fn receive(
         &self,
         me: &Registration,
-        claim: Claim<'_>,
+        tenure: Tenure<'_, S>,
         patience: Patience,
     ) -> Result<S, DetachError> {
         let prod = || {
             P::at(Point::Summing);
             me.participant.pin().flush();
         };
-        let softc = self
-            .delivery
+        self.delivery
             .wait(patience, Some(&prod))
             .ok_or(DetachError::StillHeld)?;
-        claim.finish();
-        Ok(softc)
+        // SAFETY: the message was deferred after the softc was unlinked, and it
+        // has arrived, so no thread is pinned that could have loaded it. The
+        // mailbox's lock orders what holders did, whose unpinning the library
+        // orders before the message.
+        Ok(unsafe { tenure.take() })
     }
 
     fn detach_within(&self, me: &Registration, patience: Patience) -> Result<S, DetachError> {
-        let claim = self.retire(me, patience)?;
-        self.receive(me, claim, patience)
-    }
-}
-
-impl<S, P> Drop for Device<S, P> {
-    fn drop(&mut self) {
-        let attached = std::mem::replace(&mut self.softc, Atomic::null());
-        // SAFETY: `&mut self` proves that nobody is inside, and what a detach
-        // has unlinked is not here any more.
-        drop(unsafe { attached.try_into_owned() });
+        let tenure = self.retire(me, patience)?;
+        self.receive(me, tenure, patience)
     }
 }
 
@@ -157,7 +159,10 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
             shared_writes: false,
         },
         memory: Memory {
-            fixed: size_of::<Device<()>>() + parcel::ALLOCATED,
+            // The attachment after the two counts of its Arc, and the mailbox.
+            fixed: size_of::<Device<()>>()
+                + size_of::<(usize, usize, Attachment<()>)>()
+                + parcel::MAILBOX,
             per_cpu: 0,
             per_thread: 0,
         },
@@ -170,11 +175,13 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
     }
 
     fn attach(softc: S) -> Result<Self, Unsupported> {
-        let (parcel, delivery) = Parcel::new(softc);
+        let attachment = Arc::new(Attachment::new(softc));
+        let (message, delivery) = Parcel::new(());
         Ok(Device {
-            softc: Atomic::from(Owned::new(parcel)),
+            current: Atomic::from(Arc::as_ptr(&attachment)),
+            attachment,
+            message: Mutex::new(Some(message)),
             delivery,
-            claims: Claims::new(),
             _points: PhantomData,
         })
     }
@@ -184,16 +191,16 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         P::at(Point::BeforeEnter);
         let pin = registration.participant.pin();
         P::at(Point::Entered);
-        // Ordering: Acquire pairs with the Release of the swap in
-        // `detach_within` and with the publication in `attach`.
-        let parcel = self.softc.load(Ordering::Acquire, &pin).as_raw();
-        if parcel.is_null() {
+        // Ordering: Acquire, as users of epochs need it; here the handle was
+        // handed over after the pointer was stored.
+        let attachment = self.current.load(Ordering::Acquire, &pin).as_raw();
+        if attachment.is_null() {
             P::at(Point::Refused);
             return Err(Detached);
         }
         P::at(Point::Admitted);
         Ok(Guard {
-            parcel,
+            attachment,
             _pin: pin,
             _device: PhantomData,
         })
@@ -224,8 +231,8 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
             |device| device.retire(me, Patience::none()),
             // The first wait drives the epoch far enough for all.
             || {},
-            |device, claim| {
-                let softc = device.receive(me, claim, Patience::FOREVER);
+            |device, tenure| {
+                let softc = device.receive(me, tenure, Patience::FOREVER);
                 softc.map_err(|_| Detached)
             },
             |device| {
@@ -240,7 +247,7 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
 /// A pinned thread that has found the device alive.
 #[derive(Debug)]
 pub struct Guard<'g, S, P: Points = Undisturbed> {
-    parcel: *const Parcel<S>,
+    attachment: *const Attachment<S>,
     _pin: Pin,
     _device: PhantomData<(&'g Device<S, P>, &'g Registration)>,
 }
@@ -250,7 +257,9 @@ impl<S, P: Points> Deref for Guard<'_, S, P> {
 
     #[inline]
     fn deref(&self) -> &S {
-        // SAFETY: it was loaded under the pin, which is still in force.
-        unsafe { &*self.parcel }
+        // SAFETY: the handle, which is borrowed, keeps the memory alive. The
+        // pointer was loaded under the pin, which is still in force, so nobody
+        // takes the softc.
+        unsafe { (*self.attachment).softc() }
     }
 }

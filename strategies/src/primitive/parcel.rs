@@ -37,11 +37,12 @@ pub(crate) struct Delivery<S> {
     mailbox: Arc<Mailbox<S>>,
 }
 
+/// The mailbox for a softc of no size, after the two counts of its `Arc`.
+pub(crate) const MAILBOX: usize = size_of::<(usize, usize, Mailbox<()>)>();
+
 /// What the two take besides the softc and the delivery itself: the parcel,
-/// which its user puts somewhere, and the mailbox after the two counts of its
-/// `Arc`.
-pub(crate) const ALLOCATED: usize =
-    size_of::<Parcel<()>>() + size_of::<(usize, usize, Mailbox<()>)>();
+/// which its user puts somewhere, and the mailbox.
+pub(crate) const ALLOCATED: usize = size_of::<Parcel<()>>() + MAILBOX;
 
 impl<S> Parcel<S> {
     pub(crate) fn new(softc: S) -> (Self, Delivery<S>) {

@@ -3,6 +3,7 @@
 //! | fault | here |
 //! |---|---|
 //! | a holder panics; so does a thread that is off line | [`panics`] |
+//! | an epoch reclaims what no detach has taken | [`drops`] |
 //! | a guard is leaked, or a registration | [`leaks`] |
 //! | a thread ends while it is registered, the process ends while threads run, threads come and go by the ten thousands | [`threads`] |
 //! | the CPUs become fewer | [`affinity`] |
@@ -20,6 +21,7 @@
 #[cfg(target_os = "linux")]
 mod affinity;
 mod crowds;
+mod drops;
 #[cfg(target_os = "linux")]
 mod fork;
 #[cfg(all(
