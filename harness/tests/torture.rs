@@ -82,7 +82,8 @@ fn every_strategy_survives() {
         );
         println!("{}: {:?} {:?}", report.id, report.outcome, report.tally);
         match report.outcome {
-            Outcome::Survived => assert_ne!(report.tally.detaches, 0),
+            Outcome::Survived => {}
+            Outcome::Idle(missing) => panic!("{}: {missing}", report.id),
             Outcome::Violated(violation) => panic!("{violation}"),
             Outcome::Unsupported(_) => {}
         }
@@ -99,7 +100,7 @@ fn every_control_is_caught() {
     for control in controls::all() {
         let (time, most) = match control.expect {
             Expect::CaughtByTorture => (Duration::from_secs(10), MOST),
-            Expect::CaughtByModel | Expect::Survives => (Duration::from_secs(1), Duration::ZERO),
+            Expect::CaughtByModel => (Duration::from_secs(1), Duration::ZERO),
         };
         let report = until(
             |report| report.outcome.meets(control.expect),

@@ -256,11 +256,12 @@ mod tests {
         }
     }
 
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         "unprotected",
         "turnstile",
         "turnstile-slots",
         "turnstile-fenced",
+        "gate-rseq",
         "refcount",
         "fo-restart",
         "dying-xcall",

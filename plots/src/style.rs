@@ -71,7 +71,7 @@ pub struct Style {
 
 /// The strategies with a style of their own, in the order of legends and
 /// tables.
-const KNOWN: [(&str, Style); 13] = [
+const KNOWN: [(&str, Style); 14] = [
     ("unprotected", style(0x80, 0x80, 0x80, Shape::Cross)),
     ("turnstile", style(0x00, 0x72, 0xb2, Shape::Circle)),
     (
@@ -82,6 +82,7 @@ const KNOWN: [(&str, Style); 13] = [
         "turnstile-fenced",
         style(0x33, 0x22, 0x88, Shape::TriangleDown),
     ),
+    ("gate-rseq", style(0x00, 0x8c, 0xa0, Shape::TriangleLeft)),
     ("refcount", style(0xd5, 0x5e, 0x00, Shape::Square)),
     ("fo-restart", style(0x7a, 0x3b, 0x10, Shape::Spark)),
     ("dying-xcall", style(0x00, 0x9e, 0x73, Shape::Diamond)),

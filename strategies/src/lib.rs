@@ -120,6 +120,7 @@ pub mod dying_xcall_ref;
 #[cfg(not(loom))]
 pub mod epoch;
 pub mod fo_restart;
+pub mod gate_rseq;
 pub mod refcount;
 #[cfg(not(loom))]
 pub mod registry;
@@ -140,8 +141,8 @@ pub use properties::{
 #[cfg(not(loom))]
 #[doc(inline)]
 pub use {
-    arc_swap::ArcSwap, epoch::Epoch, rwlock::Rwlock, seqlock::Seqlock, turnstile::Turnstile,
-    unprotected::Unprotected,
+    arc_swap::ArcSwap, epoch::Epoch, gate_rseq::GateRseq, rwlock::Rwlock, seqlock::Seqlock,
+    turnstile::Turnstile, unprotected::Unprotected,
 };
 #[doc(inline)]
 pub use {

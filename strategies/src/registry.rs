@@ -4,7 +4,7 @@
 use crate::points::{Points, Undisturbed};
 use crate::{
     DeviceRef, Properties, arc_swap, dying_membarrier, dying_xcall, dying_xcall_ref, epoch,
-    fo_restart, refcount, rwlock, seqlock, turnstile, unprotected,
+    fo_restart, gate_rseq, refcount, rwlock, seqlock, turnstile, unprotected,
 };
 
 /// Something to do with every strategy. Static dispatch: the visitor is
@@ -57,12 +57,13 @@ macro_rules! strategies {
 }
 
 // The order is that of every table and legend: the floor, the scheme of the
-// mail in its three forms, the reply's, and what else people use.
+// mail in its three forms, its gate inside the sequence, the reply's, and what else people use.
 strategies! {
     unprotected::Device<S, P>,
     turnstile::Device<S, turnstile::PerCpu, P>,
     turnstile::Device<S, turnstile::PerThread, P>,
     turnstile::Device<S, turnstile::PerThreadFenced, P>,
+    gate_rseq::Device<S, gate_rseq::ByCpu, P>,
     refcount::Device<S, P>,
     fo_restart::Device<S, P>,
     dying_xcall::Device<S, P>,

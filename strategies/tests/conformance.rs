@@ -385,6 +385,7 @@ fn softcs_are_dropped_once() {
         dropped_once::<Turnstile<_>>(),
         dropped_once::<TurnstileSlots<_>>(),
         dropped_once::<TurnstileFenced<_>>(),
+        dropped_once::<GateRseq<_>>(),
         dropped_once::<Refcount<_>>(),
         dropped_once::<FoRestart<_>>(),
         dropped_once::<DyingXcall<_>>(),

@@ -43,18 +43,20 @@ macro_rules! list {
 }
 
 use super::disturb::Dawdling as P;
-use detach_strategies::controls::{GateRseq, GateRseqPlain, TurnstileNet};
-use detach_strategies::{arc_swap, fo_restart, refcount, seqlock, turnstile, unprotected};
+use detach_strategies::controls::{GateRseqPlain, TurnstileNet};
+use detach_strategies::{
+    arc_swap, fo_restart, gate_rseq, refcount, seqlock, turnstile, unprotected,
+};
 list! {
     unprotected::Device<Softc, P>,
     turnstile::Device<Softc, turnstile::PerCpu, P>,
+    gate_rseq::Device<Softc, gate_rseq::ByCpu, P>,
     refcount::Device<Softc, P>,
     fo_restart::Device<Softc, P>,
     arc_swap::Device<Softc, P>,
     seqlock::Device<Softc, P>,
     TurnstileNet<Softc, P>,
     GateRseqPlain<Softc, P>,
-    GateRseq<Softc, P>,
 }
 
 fn play<D>(run: &Run<'_>)

@@ -15,7 +15,7 @@ pub(super) struct Lane {
     pub(super) left: AtomicU64,
 }
 
-pub(super) const SHIFT: u32 = size_of::<Lane>().trailing_zeros();
+const SHIFT: u32 = size_of::<Lane>().trailing_zeros();
 
 /// Leaves and enters of every CPU, incremented in restartable sequences.
 #[derive(Debug)]
@@ -66,11 +66,6 @@ impl Cpus {
             // Ordering: Release pairs with the Acquire of whoever adds up.
             self.fallback.left.fetch_add(1, Ordering::Release);
         }
-    }
-
-    /// The lanes of the CPUs.
-    pub(super) fn by_cpu(&self) -> &[Lane] {
-        &self.by_cpu
     }
 
     /// The lanes of the CPUs and the one that stands in for them.

@@ -132,6 +132,9 @@ pub fn membarrier_status() -> Result<(), Unsupported> {
 }
 
 #[cfg(target_os = "linux")]
+pub(super) use os::membarrier;
+
+#[cfg(target_os = "linux")]
 mod os {
     use std::io;
     use std::sync::OnceLock;
@@ -143,7 +146,7 @@ mod os {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
 
-    fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
+    pub(in super::super) fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
         // SAFETY: the call takes plain numbers and touches no memory of ours.
         let result = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
         if result < 0 {

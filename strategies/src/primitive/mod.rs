@@ -1,9 +1,10 @@
 //! What the strategies are made of: waiting, claiming the right to detach,
-//! lists of threads.
+//! lists of threads, counters by lane.
 //!
 //! Everything here takes its atomics and locks from [`sync`], so that the
 //! model checker loom can run the very code that ships.
 
+pub(crate) mod area;
 pub(crate) mod attachment;
 pub(crate) mod bell;
 pub(crate) mod futex;

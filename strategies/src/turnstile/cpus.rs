@@ -11,19 +11,19 @@
 
 use std::mem::offset_of;
 
-use super::area::{Area, Column, Counters, SHIFT};
-use super::lanes::Lanes;
+use super::lanes::{Counters, Lanes};
 use crate::Unsupported;
 use crate::platform::rseq::Rseq;
 use crate::platform::{possible_cpus, rseq_status};
-use crate::primitive::sync::{AtomicU64, Ordering};
+use crate::primitive::area::{Area, Column, SHIFT};
+use crate::primitive::sync::Ordering;
 
-static AREA: Area = Area::new();
+static AREA: Area<Counters> = Area::new();
 
 /// Turnstiles by CPU.
 #[derive(Debug)]
 pub struct CpuLanes {
-    column: Column,
+    column: Column<Counters>,
     fallback: Counters,
 }
 
@@ -78,10 +78,7 @@ unsafe impl Lanes for CpuLanes {
         let cpus = possible_cpus();
         Ok(CpuLanes {
             column: AREA.take(cpus, || cpus),
-            fallback: Counters {
-                entered: AtomicU64::new(0),
-                left: AtomicU64::new(0),
-            },
+            fallback: Counters::default(),
         })
     }
 

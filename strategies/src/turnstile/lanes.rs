@@ -1,6 +1,20 @@
 //! Two ways to number the turnstiles: by CPU and by thread.
 
 use crate::Unsupported;
+use crate::primitive::area::Record;
+use crate::primitive::sync::AtomicU64;
+
+/// The turnstile of one device on one lane: a pair of counters that only
+/// increase (and wrap around, which subtraction does not mind).
+#[derive(Debug, Default)]
+#[repr(C)]
+pub(super) struct Counters {
+    pub(super) entered: AtomicU64,
+    pub(super) left: AtomicU64,
+}
+
+// SAFETY: by default both are zero.
+unsafe impl Record for Counters {}
 
 /// The turnstiles of one device.
 ///

@@ -97,7 +97,6 @@
 //!
 //! [`Reopen::close`]: crate::Reopen::close
 
-mod area;
 mod closed;
 #[cfg(not(loom))]
 mod cpus;
@@ -179,7 +178,7 @@ unsafe impl Form for PerCpu {
         signal_handlers: true,
         memory: Memory {
             fixed: size_of::<Device<(), PerCpu, Undisturbed>>(),
-            per_cpu: size_of::<area::Counters>(),
+            per_cpu: size_of::<lanes::Counters>(),
             per_thread: 0,
         },
         ..PerThread::PROPERTIES
@@ -216,7 +215,7 @@ unsafe impl Form for PerThread {
         memory: Memory {
             fixed: size_of::<Device<(), PerThread, Undisturbed>>(),
             per_cpu: 0,
-            per_thread: size_of::<area::Counters>(),
+            per_thread: size_of::<lanes::Counters>(),
         },
     };
 }

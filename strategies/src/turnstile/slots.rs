@@ -13,9 +13,9 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::area::{Area, Column, Counters};
-use super::lanes::Lanes;
+use super::lanes::{Counters, Lanes};
 use crate::Unsupported;
+use crate::primitive::area::{Area, Column};
 use crate::primitive::sync::{AtomicUsize, Mutex, Ordering, const_new, lock, process_wide};
 
 /// How many threads can be registered at once. Each costs a page of address
@@ -23,7 +23,7 @@ use crate::primitive::sync::{AtomicUsize, Mutex, Ordering, const_new, lock, proc
 const MAX_THREADS: usize = if cfg!(loom) { 4 } else { 4096 };
 
 process_wide! {
-    static AREA: Area = Area::new();
+    static AREA: Area<Counters> = Area::new();
 }
 
 process_wide! {
@@ -75,7 +75,7 @@ impl Slots {
 /// Turnstiles by thread.
 #[derive(Debug)]
 pub struct SlotLanes {
-    column: Column,
+    column: Column<Counters>,
 }
 
 /// A thread's slot. It may move to another thread, but not be shared.

@@ -20,7 +20,7 @@ use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::Duration;
 
-use super::area::Counters;
+use super::lanes::Counters;
 use super::*;
 
 /// Long enough that only a real hang reaches it.

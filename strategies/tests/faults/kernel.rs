@@ -12,7 +12,12 @@ use crate::support::isolated::{self, Ending};
 use crate::support::{SHORT, every_strategy_isolated, long};
 
 /// The strategies that need `membarrier`.
-const FENCED_BY_KERNEL: [&str; 3] = ["turnstile", "turnstile-slots", "dying-membarrier"];
+const FENCED_BY_KERNEL: [&str; 4] = [
+    "turnstile",
+    "turnstile-slots",
+    "dying-membarrier",
+    "gate-rseq",
+];
 
 /// Makes every `membarrier` of the calling thread, and of those it starts later,
 /// fail as sandboxes make it fail.

@@ -6,8 +6,8 @@ use std::thread;
 
 use detach_strategies::{
     ArcSwap, DetachError, DeviceRef, DyingMembarrier, DyingXcall, DyingXcallRef, Epoch, FoRestart,
-    Properties, Refcount, Reopen, Rwlock, Seqlock, Turnstile, TurnstileFenced, TurnstileSlots,
-    Unprotected,
+    GateRseq, Properties, Refcount, Reopen, Rwlock, Seqlock, Turnstile, TurnstileFenced,
+    TurnstileSlots, Unprotected,
 };
 
 use crate::support::claims::{all_claims, claims};
@@ -53,6 +53,7 @@ fn answers() -> Vec<Answer> {
         Turnstile,
         TurnstileSlots,
         TurnstileFenced,
+        GateRseq,
         Refcount,
         FoRestart,
         DyingXcall,
@@ -147,6 +148,7 @@ fn guards_that_are_send_release_elsewhere() {
     let travelled = [
         travels::<Unprotected<u64>>(),
         travels::<Turnstile<u64>>(),
+        travels::<GateRseq<u64>>(),
         travels::<Refcount<u64>>(),
         travels::<FoRestart<u64>>(),
         travels::<ArcSwap<u64>>(),

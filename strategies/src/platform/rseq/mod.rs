@@ -52,6 +52,8 @@
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 mod arch;
+#[cfg(not(loom))]
+pub(crate) mod gated;
 #[cfg(all(test, not(loom), target_os = "linux", target_pointer_width = "64"))]
 mod tests;
 
@@ -73,6 +75,11 @@ pub(crate) struct NotCounted;
 
 pub(crate) use os::Rseq;
 
+/// How often an increment is tried before the caller has to fall back. An abort
+/// takes a preemption, a migration or a signal within some ten instructions, so
+/// a second attempt is rare already.
+const ATTEMPTS: u32 = 16;
+
 #[cfg(all(
     target_os = "linux",
     target_pointer_width = "64",
@@ -81,15 +88,10 @@ pub(crate) use os::Rseq;
 mod os {
     use std::sync::OnceLock;
 
-    use super::NotCounted;
     use super::arch::{self, Aborted};
+    use super::{ATTEMPTS, NotCounted};
     use crate::Unsupported;
-    use crate::platform::possible_cpus;
-
-    /// How often an increment is tried before the caller has to fall back. An
-    /// abort takes a preemption, a migration or a signal within some ten
-    /// instructions, so a second attempt is rare already.
-    const ATTEMPTS: u32 = 16;
+    use crate::platform::{kernel, possible_cpus};
 
     // Pointers of 32 bits (x32, aarch64 ILP32) lie elsewhere in the descriptor
     // and leave the upper half of their registers undefined.
@@ -111,12 +113,19 @@ mod os {
         pub(crate) fn get() -> Result<Self, Unsupported> {
             static RSEQ: OnceLock<Result<Rseq, Unsupported>> = OnceLock::new();
             RSEQ.get_or_init(|| {
+                kernel::restarts_on_preemption()?;
                 Ok(Rseq {
                     area: area()?,
                     cpus: u32::try_from(possible_cpus()).unwrap_or(u32::MAX),
                 })
             })
             .clone()
+        }
+
+        /// Where a thread's area lies, relative to its thread pointer.
+        #[inline(always)]
+        pub(crate) fn area(self) -> isize {
+            self.area
         }
 
         /// Adds one to a counter of the current CPU: the one `OFFSET` bytes

@@ -1,10 +1,10 @@
-//! Where turnstiles live: one region of memory per lane (a CPU, or a thread),
-//! and a device is an offset into all of them.
+//! Where counters live: one region of memory per lane (a CPU, or a thread), and
+//! a device is an offset into all of them.
 //!
 //! A padded line per CPU inside every device would cost 128 bytes for each CPU
 //! and device. A kernel's per-CPU allocator turns this inside out, and so does
-//! this one: a chunk holds one page for every lane, and a device has the same
-//! 16 bytes in each of these pages. Nothing is padded, and yet no two lanes
+//! this one: a chunk holds one page for every lane, and a device has a record of
+//! a few bytes in each of these pages. Nothing is padded, and yet no two lanes
 //! share a line, since a page belongs to one lane.
 //!
 //! ```text
@@ -18,19 +18,20 @@
 //! pages of lanes that were never used are never touched, so they cost address
 //! space only.
 
-use crate::primitive::sync::AtomicU64;
+use super::sync::AtomicU64;
 
-/// The turnstile of one device on one lane: a pair of counters that only
-/// increase (and wrap around, which subtraction does not mind).
-#[derive(Debug)]
-#[repr(C)]
-pub(super) struct Counters {
-    pub(super) entered: AtomicU64,
-    pub(super) left: AtomicU64,
-}
+/// What a device has on each lane.
+///
+/// # Safety
+///
+/// All zeros is the value of `default`.
+pub(crate) unsafe trait Record: Default {}
+
+// SAFETY: its default is zero.
+unsafe impl Record for AtomicU64 {}
 
 #[cfg(not(loom))]
-pub(super) use real::{Area, Column, SHIFT};
+pub(crate) use real::{Area, Column, SHIFT};
 
 #[cfg(not(loom))]
 mod real {
@@ -38,24 +39,22 @@ mod real {
     use std::mem::size_of;
     use std::ptr::NonNull;
     use std::sync::Mutex;
-    use std::sync::atomic::Ordering;
 
-    use super::Counters;
-    use crate::primitive::sync::lock;
+    use super::super::sync::lock;
+    use super::Record;
 
     /// Binary logarithm of the distance between lanes: a page.
-    pub(in super::super) const SHIFT: u32 = 12;
+    pub(crate) const SHIFT: u32 = 12;
     const PAGE: usize = 1 << SHIFT;
-    const DEVICES: usize = PAGE / size_of::<Counters>();
 
     /// Hands out columns.
     #[derive(Debug)]
-    pub(in super::super) struct Area {
-        free: Mutex<Vec<Column>>,
+    pub(crate) struct Area<R> {
+        free: Mutex<Vec<Column<R>>>,
     }
 
-    impl Area {
-        pub(in super::super) const fn new() -> Self {
+    impl<R: Record> Area<R> {
+        pub(crate) const fn new() -> Self {
             Area {
                 free: Mutex::new(Vec::new()),
             }
@@ -64,7 +63,7 @@ mod real {
         /// A column of zeros in an area of so many lanes, of which the first
         /// `used` may ever have been written. It is asked when the column is
         /// ours already: a lane that is used later has nothing in it.
-        pub(in super::super) fn take(&self, lanes: usize, used: impl FnOnce() -> usize) -> Column {
+        pub(crate) fn take(&self, lanes: usize, used: impl FnOnce() -> usize) -> Column<R> {
             let mut free = lock(&self.free);
             if free.is_empty() {
                 free.extend(chunk(lanes));
@@ -72,28 +71,25 @@ mod real {
             let column = free.pop().expect("a chunk holds columns");
             drop(free);
             for lane in 0..used() {
-                // SAFETY: `used` is at most `lanes`, says the caller.
-                let counters = unsafe { column.lane(lane) };
-                // Ordering: Relaxed; whoever gets to know the device gets to
-                // know these stores by the same way.
-                counters.entered.store(0, Ordering::Relaxed);
-                counters.left.store(0, Ordering::Relaxed);
+                // SAFETY: `used` is at most `lanes`, says the caller, and nobody
+                // else has the column.
+                unsafe { column.at(lane).write(R::default()) };
             }
             column
         }
 
         /// Takes a column back that nobody uses any more.
-        pub(in super::super) fn give_back(&self, column: Column) {
+        pub(crate) fn give_back(&self, column: Column<R>) {
             lock(&self.free).push(column);
         }
     }
 
     /// Allocates a chunk and cuts it into columns, the first on top.
-    fn chunk(lanes: usize) -> impl Iterator<Item = Column> {
+    fn chunk<R: Record>(lanes: usize) -> impl Iterator<Item = Column<R>> {
         // One page more than needed, to begin at a page: asking the allocator
         // for the alignment would make it write the zeros itself, and so touch
         // every page.
-        let layout = Layout::from_size_align((lanes + 1) * PAGE, size_of::<Counters>())
+        let layout = Layout::from_size_align((lanes + 1) * PAGE, size_of::<R>())
             .expect("a chunk fits the address space");
         // SAFETY: the size is not zero.
         let memory = unsafe { alloc_zeroed(layout) };
@@ -101,34 +97,46 @@ mod real {
             handle_alloc_error(layout)
         };
         // SAFETY: less than a page is skipped, and there is one to spare.
-        let first = unsafe { memory.add(memory.align_offset(PAGE)) }.cast::<Counters>();
-        (0..DEVICES).rev().map(move |device| Column {
+        let first = unsafe { memory.add(memory.align_offset(PAGE)) }.cast::<R>();
+        (0..PAGE / size_of::<R>()).rev().map(move |device| Column {
             // SAFETY: a page holds so many.
             first: unsafe { first.add(device) },
         })
     }
 
-    /// The counters of one device on every lane.
+    /// The records of one device on every lane.
     #[derive(Debug)]
-    pub(in super::super) struct Column {
-        first: NonNull<Counters>,
+    #[repr(transparent)]
+    pub(crate) struct Column<R> {
+        first: NonNull<R>,
     }
 
-    // SAFETY: a column is a pointer to atomics that live for ever.
-    unsafe impl Send for Column {}
+    // SAFETY: a column is a pointer to records that live for ever.
+    unsafe impl<R: Sync> Send for Column<R> {}
     // SAFETY: the same.
-    unsafe impl Sync for Column {}
+    unsafe impl<R: Sync> Sync for Column<R> {}
 
-    impl Column {
-        /// The counters on one lane.
+    impl<R> Column<R> {
+        /// Where the record on one lane is.
         ///
         /// # Safety
         ///
         /// The area has that lane.
         #[inline(always)]
-        pub(in super::super) unsafe fn lane(&self, lane: usize) -> &Counters {
-            // SAFETY: the chunk has a page for every lane and lives for ever.
-            unsafe { self.first.byte_add(lane << SHIFT).as_ref() }
+        unsafe fn at(&self, lane: usize) -> NonNull<R> {
+            // SAFETY: the chunk has a page for every lane.
+            unsafe { self.first.byte_add(lane << SHIFT) }
+        }
+
+        /// The record on one lane.
+        ///
+        /// # Safety
+        ///
+        /// The area has that lane.
+        #[inline(always)]
+        pub(crate) unsafe fn lane(&self, lane: usize) -> &R {
+            // SAFETY: the area has the lane, and chunks live for ever.
+            unsafe { self.at(lane).as_ref() }
         }
 
         /// [`lane`](Self::lane), with its address added up in a register.
@@ -143,11 +151,15 @@ mod real {
         ///
         /// As [`lane`](Self::lane).
         #[inline(always)]
-        pub(in super::super) unsafe fn lane_by_address(&self, lane: usize) -> &Counters {
+        pub(crate) unsafe fn lane_by_address(&self, lane: usize) -> &R {
             // SAFETY: as in `lane`.
             #[cfg_attr(not(target_arch = "x86_64"), allow(unused_mut))]
-            let mut lane = unsafe { self.first.byte_add(lane << SHIFT) }.as_ptr();
+            let mut lane = unsafe { self.at(lane) }.as_ptr();
             #[cfg(target_arch = "x86_64")]
+            #[allow(
+                clippy::pointers_in_nomem_asm_block,
+                reason = "the address is an operand, and nobody follows it"
+            )]
             // SAFETY: no instruction at all; the compiler just cannot see that
             // the address that comes out is the sum that went in.
             unsafe {
@@ -161,25 +173,29 @@ mod real {
             unsafe { &*lane }
         }
 
-        /// The counters on lane 0, to compute the others from.
+        /// The record on lane 0, to compute the others from.
         #[inline(always)]
-        pub(in super::super) fn first(&self) -> *mut u8 {
+        pub(crate) fn first(&self) -> *mut u8 {
             self.first.as_ptr().cast()
         }
 
         /// A second name for the same column, for giving it back.
-        pub(in super::super) fn alias(&self) -> Column {
+        pub(crate) fn alias(&self) -> Self {
             Column { first: self.first }
         }
     }
 
     #[cfg(test)]
     mod tests {
+        use std::sync::atomic::{AtomicU64, Ordering};
+
         use super::*;
+
+        const DEVICES: usize = PAGE / size_of::<AtomicU64>();
 
         #[test]
         fn columns_do_not_overlap_and_are_recycled_clean() {
-            static AREA: Area = Area::new();
+            static AREA: Area<AtomicU64> = Area::new();
             let lanes = 3;
             let columns: Vec<_> = (0..2 * DEVICES)
                 .map(|_| AREA.take(lanes, || lanes))
@@ -187,9 +203,8 @@ mod real {
             for column in &columns {
                 for lane in 0..lanes {
                     // SAFETY: the area has three lanes.
-                    let counters = unsafe { column.lane(lane) };
-                    assert_eq!(counters.entered.fetch_add(1, Ordering::Relaxed), 0);
-                    assert_eq!(counters.left.fetch_add(2, Ordering::Relaxed), 0);
+                    let counter = unsafe { column.lane(lane) };
+                    assert_eq!(counter.fetch_add(1, Ordering::Relaxed), 0);
                 }
             }
             for column in columns {
@@ -197,58 +212,54 @@ mod real {
             }
             let column = AREA.take(lanes, || lanes);
             // SAFETY: the area has three lanes.
-            let counters = unsafe { column.lane(2) };
-            assert_eq!(counters.entered.load(Ordering::Relaxed), 0);
-            assert_eq!(counters.left.load(Ordering::Relaxed), 0);
+            let counter = unsafe { column.lane(2) };
+            assert_eq!(counter.load(Ordering::Relaxed), 0);
         }
     }
 }
 
 #[cfg(loom)]
-pub(super) use model::{Area, Column};
+pub(crate) use model::{Area, Column};
 
 /// Under loom atomics are not plain memory, and two or three lanes suffice.
 #[cfg(loom)]
 mod model {
-    use super::Counters;
-    use crate::primitive::sync::AtomicU64;
+    use std::marker::PhantomData;
+
+    use super::Record;
 
     #[derive(Debug)]
-    pub(in super::super) struct Area;
+    pub(crate) struct Area<R>(PhantomData<R>);
 
-    impl Area {
-        pub(in super::super) fn new() -> Self {
-            Area
+    impl<R: Record> Area<R> {
+        pub(crate) fn new() -> Self {
+            Area(PhantomData)
         }
 
-        pub(in super::super) fn take(&self, lanes: usize, _used: impl FnOnce() -> usize) -> Column {
-            let counters = || Counters {
-                entered: AtomicU64::new(0),
-                left: AtomicU64::new(0),
-            };
+        pub(crate) fn take(&self, lanes: usize, _used: impl FnOnce() -> usize) -> Column<R> {
             Column {
-                lanes: (0..lanes).map(|_| counters()).collect(),
+                lanes: (0..lanes).map(|_| R::default()).collect(),
             }
         }
     }
 
     #[derive(Debug)]
-    pub(in super::super) struct Column {
-        lanes: Box<[Counters]>,
+    pub(crate) struct Column<R> {
+        lanes: Box<[R]>,
     }
 
-    impl Column {
+    impl<R> Column<R> {
         /// # Safety
         ///
         /// None; the real one has conditions.
-        pub(in super::super) unsafe fn lane(&self, lane: usize) -> &Counters {
+        pub(crate) unsafe fn lane(&self, lane: usize) -> &R {
             &self.lanes[lane]
         }
 
         /// # Safety
         ///
         /// None; the real one has conditions.
-        pub(in super::super) unsafe fn lane_by_address(&self, lane: usize) -> &Counters {
+        pub(crate) unsafe fn lane_by_address(&self, lane: usize) -> &R {
             &self.lanes[lane]
         }
     }
