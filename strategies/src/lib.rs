@@ -91,6 +91,20 @@
 //! - **Signal handlers** may acquire and release where
 //!   [`Properties::signal_handlers`] says so, but not while their own thread is
 //!   inside detach, close or offline: they may wait for it, for ever.
+//! - **Unloading a library that contains this crate**: outside of an acquire or a
+//!   release no thread refers to its memory, so a host needs to know that nobody
+//!   is in it and that no guard, registration or handle is left. With `arc-swap`
+//!   the C library keeps it in memory until the threads that used it end.
+//! - **A thread with two registrations** can ask to detach what it holds itself.
+//!   The compiler does not see that, and it waits for ever; `detach_timeout` says
+//!   `StillHeld`.
+//! - **A [`Closed`] that is leaked** leaves its device closed: newcomers wait, and
+//!   `detach_timeout` says `StillHeld`.
+//! - **A releaser that is taken off its CPU** between its leave and the wake-up of
+//!   the detacher delays the detach until it runs again.
+//! - **`seqlock`** reads what another thread may be writing, with volatile reads,
+//!   and tells afterwards whether it has. The language calls that a data race; the
+//!   compilers and processors at hand do what the crate expects.
 //! - **What the kernel takes back.** A thread that loses its restartable
 //!   sequences goes on with an atomic counter. If a sandbox forbids `membarrier`
 //!   after it was in use, detach panics, for going on without it would be
