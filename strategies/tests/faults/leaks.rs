@@ -19,9 +19,10 @@
 
 use std::thread;
 
-use detach_strategies::{DetachError, Detached, DeviceRef, LateArrival, WaitsFor};
+use detach_strategies::turnstile::{Device, Form, PerCpu, PerThread, PerThreadFenced};
+use detach_strategies::{DetachError, Detached, DeviceRef, LateArrival, Reclaim, Reopen, WaitsFor};
 
-use crate::support::{SHORT, every_strategy_isolated, long};
+use crate::support::{SHORT, alone, every_strategy, every_strategy_isolated, long};
 
 /// Whether a guard of the strategy that is never dropped is waited for.
 fn leaves_a_holder_behind<D: DeviceRef>() -> bool {
@@ -117,4 +118,44 @@ every_strategy_isolated! {
             assert_eq!(device.acquire(&me).err(), Some(Detached));
         }
     }
+}
+
+every_strategy! {
+    /// A thread has two registrations and detaches what it holds through the
+    /// other, which no compiler sees: it is told that the device is held.
+    fn a_thread_waits_for_itself<D>(id) {
+        let device = D::attach(7).unwrap();
+        let other = D::register().unwrap();
+        let mut me = D::register().unwrap();
+        let guard = device.acquire(&other).unwrap();
+        let waits = D::PROPERTIES.reclaim == Reclaim::AfterHolders;
+        let expected = if waits { Err(DetachError::StillHeld) } else { Ok(7) };
+        assert_eq!(device.detach_timeout(&mut me, SHORT), expected, "{id}");
+        drop(guard);
+        drop(other);
+        if waits {
+            assert_eq!(device.detach_timeout(&mut me, long()), Ok(7), "{id}");
+        }
+    }
+}
+
+/// A closed device that is leaked stays closed, and its claim held.
+#[test]
+fn a_leaked_close_is_still_held() {
+    fn check<F: Form>() {
+        type Closed<F> = Device<u64, F>;
+        if Closed::<F>::supported().is_err() {
+            return;
+        }
+        let mut me = Closed::<F>::register().unwrap();
+        let device = Closed::<F>::attach(7).unwrap();
+        std::mem::forget(device.close(&mut me, SHORT).unwrap());
+        let held = Err(DetachError::StillHeld);
+        assert_eq!(device.detach_timeout(&mut me, SHORT), held);
+        assert_eq!(device.close(&mut me, SHORT).err(), held.err());
+    }
+    let _alone = alone();
+    check::<PerCpu>();
+    check::<PerThread>();
+    check::<PerThreadFenced>();
 }
