@@ -40,7 +40,7 @@ pub struct Transfers {
     /// The CPUs, in placement order: all, or on large machines a choice.
     pub cpus: Vec<usize>,
     /// Nanoseconds one way (half a round trip), by position of both CPUs in
-    /// `cpus`; `null` from a CPU to itself.
+    /// `cpus`; `null` from a CPU to itself, and where there was no time.
     pub one_way_ns: Vec<Vec<Option<f64>>>,
 }
 
