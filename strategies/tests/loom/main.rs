@@ -28,6 +28,7 @@ mod dying_membarrier;
 mod dying_xcall;
 mod dying_xcall_ref;
 mod fo_restart;
+mod gate_rseq;
 mod per_cpu;
 /// The shipped files, compiled into this test as the crate keeps them to itself.
 #[allow(dead_code, unused_imports, unused_macros)]
