@@ -78,15 +78,20 @@
 //!   [`DeviceRef::detach_timeout`] says `StillHeld`, newcomers are refused, and
 //!   the handle can still be dropped. With `dying-membarrier` and `epoch`, which
 //!   do not know which device a thread is in, no other device can be detached
-//!   either. `dying-xcall` does not mind, but there a *registration* that is
-//!   never dropped has the same effect.
-//! - **`fork`** in a process with several threads leaves the child with a copy
-//!   of every holder but only one thread. It may use what its parent attached
-//!   if no other thread was inside at the time (with `dying-membarrier` and
-//!   `epoch`: inside any device of the strategy), and otherwise finds it held
-//!   for ever, which `detach_timeout` says. With `dying-xcall` it is enough that
-//!   another thread was registered and on line, and the child's own devices
-//!   suffer as well. What the kernel granted, restartable sequences and
+//!   either. `dying-xcall` does not mind, nor does `dying-xcall-ref` unless the
+//!   holder keeps the device, but there a *registration* that is never dropped
+//!   has the same effect.
+//! - **A thread that detaches what it keeps** ([`dying_xcall_ref::Kept`]) waits
+//!   for itself, for ever; `detach_timeout` says `StillHeld`. Guards borrow their
+//!   thread's registration, so the compiler refuses it for them.
+//! - **`fork`** in a process with several threads leaves the child with a
+//!   copy of every holder but only one thread. It may use what its parent
+//!   attached if no other thread was inside at the time (with
+//!   `dying-membarrier` and `epoch`: inside any device of the strategy),
+//!   and otherwise finds it held for ever, which `detach_timeout` says.
+//!   With `dying-xcall` and `dying-xcall-ref` it is enough that another
+//!   thread was registered and on line, and the child's own devices suffer
+//!   as well. What the kernel granted, restartable sequences and
 //!   `membarrier`, the child inherits.
 //! - **Signal handlers** may acquire and release where
 //!   [`Properties::signal_handlers`] says so, but not while their own thread is
