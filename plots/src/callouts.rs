@@ -64,7 +64,7 @@ pub(crate) struct Named<'a> {
 }
 
 /// Where a name goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placed {
     /// The box of the name.
     pub(crate) bounds: Rect,
@@ -96,12 +96,15 @@ impl Placed {
 ///
 /// Points in the thick of the crowd choose first, because those at the edge
 /// have more room to move. Each tries places around its point, at growing
-/// distances, and takes the first free one. Should none be free, which takes
-/// more names than the plot has room for, it takes the one that hides least.
+/// distances, and takes the first free one. Should none be free, it takes the
+/// one that hides least; and once all have a place, those that hide something
+/// look for a better one.
 pub(crate) fn place(points: &[Named<'_>], plot: Rect, size: f64, reach: f64) -> Vec<Placed> {
     const PADDING: f64 = 3.0;
     // Anything is better than to hide a name: a line through one can be read.
     const COVERED: f64 = 1000.0;
+    // Mostly the second changes nothing any more.
+    const ROUNDS: usize = 8;
     let markers: Vec<Rect> = points
         .iter()
         .map(|point| Rect::around(point.at, reach))
@@ -117,45 +120,57 @@ pub(crate) fn place(points: &[Named<'_>], plot: Rect, size: f64, reach: f64) -> 
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|a, b| crowding(*b).total_cmp(&crowding(*a)));
 
-    let mut names: Vec<Rect> = Vec::new();
-    let mut leaders: Vec<Segment> = Vec::new();
     let mut placed: Vec<Option<Placed>> = vec![None; points.len()];
-    for index in order {
-        let point = &points[index];
-        let width = fonts::width(point.name, size, Weight::Regular) + 2.0 * PADDING;
-        let height = size * 1.1;
-        let hidden = |candidate: &Placed| -> f64 {
-            let bounds = candidate.bounds;
-            let covered = names.iter().chain(&markers);
-            let covered: f64 = covered.map(|other| bounds.shared_area(other)).sum();
-            let over: f64 = leaders.iter().map(|leader| leader.inside(&bounds)).sum();
-            let own = candidate.leader(point.at);
-            let through: f64 =
-                own.map_or(0.0, |own| names.iter().map(|name| own.inside(name)).sum());
-            COVERED * covered + over + through
-        };
-        let mut best: Option<(f64, Placed)> = None;
-        for candidate in candidates(point.at, width, height, reach) {
-            if !plot.contains(&candidate.bounds) {
+    for _ in 0..ROUNDS {
+        let before = placed.clone();
+        for &index in &order {
+            let point = &points[index];
+            let others = || {
+                let others = placed.iter().zip(points).enumerate();
+                others.filter_map(move |(other, (placed, point))| {
+                    placed.filter(|_| other != index).zip(Some(point.at))
+                })
+            };
+            let names: Vec<Rect> = others().map(|(other, _)| other.bounds).collect();
+            let leaders: Vec<Segment> = others()
+                .filter_map(|(other, at)| other.leader(at))
+                .collect();
+            let hidden = |candidate: &Placed| -> f64 {
+                let bounds = candidate.bounds;
+                let covered = names.iter().chain(&markers);
+                let covered: f64 = covered.map(|other| bounds.shared_area(other)).sum();
+                let over: f64 = leaders.iter().map(|leader| leader.inside(&bounds)).sum();
+                let own = candidate.leader(point.at);
+                let through: f64 =
+                    own.map_or(0.0, |own| names.iter().map(|name| own.inside(name)).sum());
+                COVERED * covered + over + through
+            };
+            if before[index].as_ref().map(hidden) == Some(0.0) {
                 continue;
             }
-            let hidden = hidden(&candidate);
-            if best.is_none_or(|(least, _)| hidden < least) {
-                best = Some((hidden, candidate));
+            let width = fonts::width(point.name, size, Weight::Regular) + 2.0 * PADDING;
+            let height = size * 1.1;
+            let mut best: Option<(f64, Placed)> = None;
+            for candidate in candidates(point.at, width, height, reach) {
+                if !plot.contains(&candidate.bounds) {
+                    continue;
+                }
+                let hidden = hidden(&candidate);
+                if best.is_none_or(|(least, _)| hidden < least) {
+                    best = Some((hidden, candidate));
+                }
+                if hidden == 0.0 {
+                    break;
+                }
             }
-            if hidden == 0.0 {
-                break;
-            }
+            // A name wider than the plot has no place inside it.
+            placed[index] = best.map_or_else(
+                || candidates(point.at, width, height, reach).next(),
+                |(_, placed)| Some(placed),
+            );
         }
-        // A name wider than the plot has no place inside it.
-        let chosen = best.map_or_else(
-            || candidates(point.at, width, height, reach).next(),
-            |(_, placed)| Some(placed),
-        );
-        if let Some(chosen) = chosen {
-            names.push(chosen.bounds);
-            leaders.extend(chosen.leader(point.at));
-            placed[index] = Some(chosen);
+        if placed == before {
+            break;
         }
     }
     placed.into_iter().flatten().collect()
