@@ -54,6 +54,8 @@ pub enum Shape {
     Spark,
     /// A flat rectangle.
     Bar,
+    /// A tall rectangle.
+    Pillar,
     /// An upright cross.
     Plus,
     /// A diagonal cross.
@@ -82,7 +84,7 @@ const KNOWN: [(&str, Style); 14] = [
         "turnstile-fenced",
         style(0x33, 0x22, 0x88, Shape::TriangleDown),
     ),
-    ("gate-rseq", style(0x00, 0x8c, 0xa0, Shape::TriangleLeft)),
+    ("gate-rseq", style(0x00, 0xb4, 0xc8, Shape::Pillar)),
     ("refcount", style(0xd5, 0x5e, 0x00, Shape::Square)),
     ("fo-restart", style(0x7a, 0x3b, 0x10, Shape::Spark)),
     ("dying-xcall", style(0x00, 0x9e, 0x73, Shape::Diamond)),
@@ -185,7 +187,8 @@ impl Shape {
             Shape::Hexagon => regular(6, 1.15, 90.0),
             Shape::Star => star(5, 0.66),
             Shape::Spark => star(4, 0.55),
-            Shape::Bar => vec![(1.5, -0.6), (-1.5, -0.6), (-1.5, 0.6), (1.5, 0.6)],
+            Shape::Bar => rectangle(1.5, 0.6),
+            Shape::Pillar => rectangle(0.6, 1.5),
             Shape::Plus => cross(0.0),
             Shape::Cross => cross(45.0),
         };
@@ -209,6 +212,15 @@ fn regular(corners: u32, radius: f64, first: f64) -> Vec<(f64, f64)> {
             )
         })
         .collect()
+}
+
+fn rectangle(right: f64, down: f64) -> Vec<(f64, f64)> {
+    vec![
+        (right, -down),
+        (-right, -down),
+        (-right, down),
+        (right, down),
+    ]
 }
 
 fn star(points: u32, depth: f64) -> Vec<(f64, f64)> {

@@ -4,7 +4,7 @@
 //! Threads enter and leave an object all the time; one day it must go: a device
 //! is unplugged, a plug-in unloaded, a configuration exchanged. Whoever takes it
 //! away has to turn newcomers away, wait until everybody inside has left, and
-//! only then reclaim it. This crate has thirteen ways to do that, from a
+//! only then reclaim it. This crate has fourteen ways to do that, from a
 //! reference count to per-CPU turnstiles without a single locked instruction.
 //! Which one to take depends on how often threads enter, how quickly the object
 //! has to go, and what its holders do while they are inside; the rest of the
@@ -62,8 +62,9 @@
 //! # Where to look
 //!
 //! - [`DeviceRef`] is the contract; [`Reopen`] adds changing one's mind.
-//! - [`turnstile`], [`refcount`], [`fo_restart`], [`dying_xcall`],
-//!   [`dying_xcall_ref`] and [`dying_membarrier`] are this crate's own; [`epoch`], [`mod@rwlock`], [`arc_swap`] and [`mod@seqlock`]
+//! - [`turnstile`], [`gate_rseq`], [`refcount`], [`fo_restart`],
+//!   [`dying_xcall`], [`dying_xcall_ref`] and [`dying_membarrier`] are this
+//!   crate's own; [`epoch`], [`mod@rwlock`], [`arc_swap`] and [`mod@seqlock`]
 //!   put a library behind the same contract, and [`unprotected`] is the floor.
 //!   Each module begins with the algorithm in prose: how it works, why it is
 //!   safe, what it costs, what it forbids, where it comes from.

@@ -49,11 +49,12 @@ const fn patient(id: &'static str, cost: f64, detach: f64) -> Character {
     }
 }
 
-pub const CHARACTERS: [Character; 13] = [
+pub const CHARACTERS: [Character; 14] = [
     character("unprotected", 0.4, false, 40.0),
     character("turnstile", 1.1, false, 1_900.0),
     character("turnstile-slots", 0.8, false, 1_700.0),
     character("turnstile-fenced", 6.0, false, 250.0),
+    character("gate-rseq", 1.0, false, 2_000.0),
     character("refcount", 12.0, true, 180.0),
     character("fo-restart", 13.0, true, 200.0),
     patient("dying-xcall", 0.6, 3_000.0),
