@@ -263,7 +263,7 @@ fn try_control(
 ) -> anyhow::Result<Vec<Report>> {
     let (tries, limit) = match control.expect {
         Expect::CaughtByTorture => (tries, limit),
-        Expect::CaughtByModel | Expect::Survives => (1, limit.min(HARMLESS)),
+        Expect::CaughtByModel => (1, limit.min(HARMLESS)),
     };
     let mut reports = Vec::new();
     for number in 0..tries {
@@ -304,16 +304,11 @@ fn in_words(control: &Control, reports: &[Report]) -> String {
     caught.sort_unstable();
     let mut words = Vec::new();
     if let (Some(fastest), Some(slowest)) = (caught.first(), caught.last()) {
-        let unwelcome = if control.expect == Expect::Survives {
-            "VIOLATED"
-        } else {
-            "caught"
-        };
         words.push(if caught.len() == 1 {
-            format!("{unwelcome} after {:.2} s", fastest.as_secs_f64())
+            format!("caught after {:.2} s", fastest.as_secs_f64())
         } else {
             format!(
-                "{unwelcome} {} times, after {:.2} to {:.2} s",
+                "caught {} times, after {:.2} to {:.2} s",
                 caught.len(),
                 fastest.as_secs_f64(),
                 slowest.as_secs_f64()
@@ -325,7 +320,6 @@ fn in_words(control: &Control, reports: &[Report]) -> String {
             _ if stopped() => "stopped".to_owned(),
             Expect::CaughtByTorture => format!("ESCAPED {survived} times"),
             Expect::CaughtByModel => "not to be seen here; a model catches it".to_owned(),
-            Expect::Survives => "survived, as it should".to_owned(),
         });
     }
     words.join("; ")
