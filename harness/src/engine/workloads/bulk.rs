@@ -6,7 +6,8 @@
 //! One latency is recorded for all devices of a *group* together, from the
 //! first call to the last return; the cost of one is that over their number.
 //! Fixed costs that a strategy pays for every detach, such as a heavy fence,
-//! are paid as often; none of the strategies has a way yet to pay them once.
+//! are paid as often. How many workers are awake matters as much: a heavy fence
+//! skips the CPU of one that sleeps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
