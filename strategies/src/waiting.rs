@@ -35,8 +35,8 @@ pub fn budget() -> Duration {
 }
 
 /// Sets how long waiters of this process look before they sleep. The price of a
-/// sleep and a wake-up is the best choice; the harness measures it and records
-/// what it set. More than [`LONGEST_NAP`] is taken for that.
+/// sleep and a wake-up is the best choice. More than [`LONGEST_NAP`] is taken for
+/// that.
 pub fn set_budget(budget: Duration) {
     let nanoseconds = budget.min(LONGEST_NAP).as_nanos() as u64;
     // Ordering: Relaxed; a number by itself.
