@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use detach_strategies::{
-    Count, DeviceRef, DyingMembarrier, DyingXcall, Refcount, Turnstile, TurnstileFenced,
+    Count, DeviceRef, DyingMembarrier, DyingXcall, GateRseq, Refcount, Turnstile, TurnstileFenced,
     TurnstileSlots, Unprotected,
 };
 
@@ -55,6 +55,7 @@ fast_paths! {
     fast_path_turnstile: Turnstile,
     fast_path_turnstile_slots: TurnstileSlots,
     fast_path_turnstile_fenced: TurnstileFenced,
+    fast_path_gate_rseq: GateRseq,
     fast_path_refcount: Refcount,
     fast_path_dying_xcall: DyingXcall,
     fast_path_dying_membarrier: DyingMembarrier,

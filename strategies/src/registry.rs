@@ -57,7 +57,8 @@ macro_rules! strategies {
 }
 
 // The order is that of every table and legend: the floor, the scheme of the
-// mail in its three forms, its gate inside the sequence, the reply's, and what else people use.
+// mail in its three forms, its gate inside the sequence, the reply's, and what
+// else people use.
 strategies! {
     unprotected::Device<S, P>,
     turnstile::Device<S, turnstile::PerCpu, P>,

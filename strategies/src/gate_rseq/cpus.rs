@@ -6,7 +6,7 @@ use crate::platform::possible_cpus;
 use crate::platform::restart::{self, restart_status};
 use crate::platform::rseq::gated::Gate;
 use crate::platform::rseq::{Rseq, rseq_status};
-use crate::primitive::area::Area;
+use crate::primitive::area::{Area, SHIFT};
 use crate::primitive::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::{
     Count, FastPath, LateArrival, Memory, Properties, Reclaim, Sleepers, Unsupported, WaitsFor,
@@ -91,13 +91,13 @@ unsafe impl Counts for ByCpu {
     #[inline(always)]
     fn enter(&self, registration: &Registration) -> bool {
         // SAFETY: the column has a lane for every possible CPU.
-        unsafe { registration.rseq.add_if_admitted::<1>(&self.gate) }.is_ok()
+        unsafe { registration.rseq.add_if_admitted::<SHIFT, 1>(&self.gate) }.is_ok()
     }
 
     #[inline(always)]
     fn leave(&self, registration: &Registration) -> bool {
         // SAFETY: the same.
-        unsafe { registration.rseq.add_if_admitted::<-1>(&self.gate) }.is_ok()
+        unsafe { registration.rseq.add_if_admitted::<SHIFT, -1>(&self.gate) }.is_ok()
     }
 
     fn seal(&self) {

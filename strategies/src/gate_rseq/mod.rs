@@ -222,6 +222,7 @@ impl<S, C: Counts, P: Points> Device<S, C, P> {
     ///
     /// The device was sealed, and a restart has followed.
     unsafe fn take(&self, tenure: Tenure<'_, S>, patience: Patience) -> Result<S, DetachError> {
+        P::at(Point::Fenced);
         if self.word.is_biased() {
             let frozen = self.counts.sum();
             P::at(Point::Summing);
@@ -251,7 +252,6 @@ impl<S, C: Counts, P: Points> Device<S, C, P> {
         let tenure = self.seal(patience)?;
         if self.word.is_biased() {
             self.restart();
-            P::at(Point::Fenced);
         }
         // SAFETY: sealed, and restarted just now or by an earlier call that
         // took the bias away.
@@ -328,7 +328,7 @@ impl<S: Send + Sync + 'static, C: Counts, P: Points> DeviceRef for Device<S, C, 
             |device| device.seal(Patience::none()),
             || devices[0].restart(),
             |device, tenure| {
-                // SAFETY: sealed, and restarted since.
+                // SAFETY: `seal` has sealed it, and the restart has followed.
                 let taken = unsafe { device.take(tenure, Patience::FOREVER) };
                 taken.map_err(|_| Detached)
             },

@@ -132,7 +132,7 @@ pub fn membarrier_status() -> Result<(), Unsupported> {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use os::membarrier;
+pub(super) use os::Command;
 
 #[cfg(target_os = "linux")]
 mod os {
@@ -141,12 +141,71 @@ mod os {
 
     use crate::Unsupported;
 
-    // Of the kernel's `enum membarrier_cmd`, which never changes.
-    const QUERY: libc::c_int = 0;
-    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
-    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+    static FENCE: Command = Command::new(1 << 3, 1 << 4, "PRIVATE_EXPEDITED (Linux 4.14)");
 
-    pub(in super::super) fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
+    /// A command of the system call that a process has to register for.
+    pub(in super::super) struct Command {
+        // Of the kernel's `enum membarrier_cmd`, which never changes.
+        command: libc::c_int,
+        registration: libc::c_int,
+        name: &'static str,
+        status: OnceLock<Result<(), Unsupported>>,
+    }
+
+    impl Command {
+        pub(in super::super) const fn new(
+            command: libc::c_int,
+            registration: libc::c_int,
+            name: &'static str,
+        ) -> Self {
+            Command {
+                command,
+                registration,
+                name,
+                status: OnceLock::new(),
+            }
+        }
+
+        /// Whether the kernel offers it; registers on the first call.
+        pub(in super::super) fn status(&self) -> Result<(), Unsupported> {
+            self.status.get_or_init(|| self.register()).clone()
+        }
+
+        fn register(&self) -> Result<(), Unsupported> {
+            const QUERY: libc::c_int = 0;
+            let offered = membarrier(QUERY).map_err(|error| {
+                Unsupported::because(format!("the kernel refuses membarrier: {error}"))
+            })?;
+            if offered & libc::c_long::from(self.command) == 0 {
+                return Err(Unsupported::because(format!(
+                    "the kernel's membarrier lacks {}",
+                    self.name
+                )));
+            }
+            membarrier(self.registration).map_err(|error| {
+                Unsupported::because(format!(
+                    "the kernel refuses to register membarrier: {error}"
+                ))
+            })?;
+            Ok(())
+        }
+
+        /// Calls it, or panics.
+        pub(in super::super) fn call(&self) {
+            if membarrier(self.command).is_ok() {
+                return;
+            }
+            // A process that never asked whether it may is not registered yet.
+            if let Err(unsupported) = self.status() {
+                panic!("no heavy fence: {unsupported}");
+            }
+            if let Err(error) = membarrier(self.command) {
+                panic!("membarrier worked before and fails now: {error}");
+            }
+        }
+    }
+
+    fn membarrier(command: libc::c_int) -> io::Result<libc::c_long> {
         // SAFETY: the call takes plain numbers and touches no memory of ours.
         let result = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
         if result < 0 {
@@ -157,38 +216,11 @@ mod os {
     }
 
     pub(super) fn status() -> Result<(), Unsupported> {
-        static STATUS: OnceLock<Result<(), Unsupported>> = OnceLock::new();
-        STATUS
-            .get_or_init(|| {
-                let offered = membarrier(QUERY).map_err(|error| {
-                    Unsupported::because(format!("the kernel refuses membarrier: {error}"))
-                })?;
-                if offered & libc::c_long::from(PRIVATE_EXPEDITED) == 0 {
-                    return Err(Unsupported::because(
-                        "the kernel's membarrier lacks PRIVATE_EXPEDITED (Linux 4.14)",
-                    ));
-                }
-                membarrier(REGISTER_PRIVATE_EXPEDITED).map_err(|error| {
-                    Unsupported::because(format!(
-                        "the kernel refuses to register membarrier: {error}"
-                    ))
-                })?;
-                Ok(())
-            })
-            .clone()
+        FENCE.status()
     }
 
     pub(super) fn heavy() {
-        if membarrier(PRIVATE_EXPEDITED).is_ok() {
-            return;
-        }
-        // A process that never asked whether it may is not registered yet.
-        if let Err(unsupported) = status() {
-            panic!("no heavy fence: {unsupported}");
-        }
-        if let Err(error) = membarrier(PRIVATE_EXPEDITED) {
-            panic!("membarrier worked before and fails now: {error}");
-        }
+        FENCE.call();
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! `membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ)` of Linux 5.10 does what
 //! the [heavy fence](super::fence) does, and restarts what it interrupts: when it
-//! returns, a sequence that any thread had begun before has committed, or will
-//! begin again. It does not restart the caller's own, who is in none.
+//! returns, a sequence that another thread had begun before has committed, or will
+//! begin again. The caller is in none.
 //!
 //! Some kernels lose a restart now and then; `kernel` tells which.
 
@@ -31,8 +31,8 @@ pub fn restart_status() -> Result<(), Unsupported> {
 ///
 /// # Panics
 ///
-/// If the kernel refuses what it granted before, or was never asked: going on
-/// without the restarts would be unsafe. Whoever attaches asks.
+/// If the machine does not have it ([`restart_status`] tells), or the kernel
+/// refuses what it granted before: going on without the restarts would be unsafe.
 pub(crate) fn restart() {
     os::restart();
 }
@@ -41,42 +41,20 @@ pub(crate) fn restart() {
 mod os {
     use std::sync::OnceLock;
 
-    use super::super::fence::membarrier;
+    use super::super::fence::Command;
     use super::super::kernel;
     use crate::Unsupported;
 
-    // Of the kernel's `enum membarrier_cmd`, which never changes.
-    const QUERY: libc::c_int = 0;
-    const PRIVATE_EXPEDITED_RSEQ: libc::c_int = 1 << 7;
-    const REGISTER_PRIVATE_EXPEDITED_RSEQ: libc::c_int = 1 << 8;
+    static RESTART: Command = Command::new(1 << 7, 1 << 8, "PRIVATE_EXPEDITED_RSEQ (Linux 5.10)");
 
     pub(super) fn status() -> Result<(), Unsupported> {
         static STATUS: OnceLock<Result<(), Unsupported>> = OnceLock::new();
-        STATUS
-            .get_or_init(|| {
-                let offered = membarrier(QUERY).map_err(|error| {
-                    Unsupported::because(format!("the kernel refuses membarrier: {error}"))
-                })?;
-                if offered & libc::c_long::from(PRIVATE_EXPEDITED_RSEQ) == 0 {
-                    return Err(Unsupported::because(
-                        "the kernel's membarrier lacks PRIVATE_EXPEDITED_RSEQ (Linux 5.10)",
-                    ));
-                }
-                kernel::restarts_when_told()?;
-                membarrier(REGISTER_PRIVATE_EXPEDITED_RSEQ).map_err(|error| {
-                    Unsupported::because(format!(
-                        "the kernel refuses to register membarrier: {error}"
-                    ))
-                })?;
-                Ok(())
-            })
-            .clone()
+        let ask = || RESTART.status().and_then(|()| kernel::restarts_when_told());
+        STATUS.get_or_init(ask).clone()
     }
 
     pub(super) fn restart() {
-        if let Err(error) = membarrier(PRIVATE_EXPEDITED_RSEQ) {
-            panic!("membarrier worked before and fails now: {error}");
-        }
+        RESTART.call();
     }
 }
 

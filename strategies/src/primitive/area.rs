@@ -179,6 +179,12 @@ mod real {
             self.first.as_ptr().cast()
         }
 
+        /// Records that a test has laid out.
+        #[cfg(test)]
+        pub(crate) fn of(first: NonNull<R>) -> Self {
+            Column { first }
+        }
+
         /// A second name for the same column, for giving it back.
         pub(crate) fn alias(&self) -> Self {
             Column { first: self.first }

@@ -8,7 +8,7 @@
 //!
 //! | strategy | another thread was registered, and outside | another thread was inside |
 //! |---|---|---|
-//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `rwlock`, `arc-swap` | works | that device is held for ever |
+//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `gate-rseq`, `refcount`, `rwlock`, `arc-swap` | works | that device is held for ever |
 //! | `dying-membarrier`, `epoch` | works | every device is held for ever, the child's own too |
 //! | `dying-xcall`, `dying-xcall-ref` | every device is held for ever: the copy of the other thread is on line | the same |
 //! | `unprotected`, `seqlock` | works | works |

@@ -5,7 +5,7 @@
 //!
 //! | strategy | after a guard of it was leaked |
 //! |---|---|
-//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `refcount`, `fo-restart`, `rwlock`, `arc-swap` | its device can never be detached; others can |
+//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `gate-rseq`, `refcount`, `fo-restart`, `rwlock`, `arc-swap` | its device can never be detached; others can |
 //! | `dying-membarrier`, `epoch` | no device of the strategy can ever be detached, except those that are gone already: the thread is inside for ever, and nobody knows where |
 //! | `dying-xcall`, `dying-xcall-ref` | nothing: what counts is that the thread passes a safe point, and it can only do so when nobody can use the guard any more |
 //! | `unprotected`, `seqlock` | nothing: nobody is waited for |

@@ -3,7 +3,9 @@
 //! not begun, and who restarts takes the lock once. That orders more than the
 //! kernel does; the store-buffer model covers the restart itself. What stands on
 //! the counters is the shipped device: the word with its bias, the handover of
-//! what was frozen, and the wake-up.
+//! what was frozen, and the wake-up. Steps that do not get through, all those that
+//! enter or all those that leave, make it count in the word one way and on the
+//! counters the other.
 
 use detach_strategies::gate_rseq::{Counts, Device};
 use detach_strategies::{DeviceRef, Properties, Refcount, Unsupported};
@@ -14,25 +16,40 @@ use crate::scenes;
 use crate::support::{Softc, UNPROTECTED, holds, is_caught, preemptions};
 
 type Gated = Device<Softc, Model<Freezing>>;
+type EnteredByWord = Device<Softc, Model<StuckEnters>>;
+type LeftByWord = Device<Softc, Model<StuckLeaves>>;
 
 loom::lazy_static! {
     /// Held while a sequence runs.
     static ref RUNNING: Mutex<()> = Mutex::new(());
 }
 
-/// Whether a restart waits for the sequences under way.
-trait Restart: Send + Sync + 'static {
-    const RESTARTS: bool;
+/// What sequences do.
+trait Sequences: Send + Sync + 'static {
+    /// Whether a restart waits for those under way.
+    const RESTART: bool = true;
+    /// Whether those that enter get through.
+    const ENTER: bool = true;
+    /// Whether those that leave do.
+    const LEAVE: bool = true;
 }
 
 struct Freezing;
-impl Restart for Freezing {
-    const RESTARTS: bool = true;
+impl Sequences for Freezing {}
+
+struct StuckEnters;
+impl Sequences for StuckEnters {
+    const ENTER: bool = false;
+}
+
+struct StuckLeaves;
+impl Sequences for StuckLeaves {
+    const LEAVE: bool = false;
 }
 
 struct Idle;
-impl Restart for Idle {
-    const RESTARTS: bool = false;
+impl Sequences for Idle {
+    const RESTART: bool = false;
 }
 
 /// Two counters, of which a thread enters by one and leaves by the other.
@@ -56,7 +73,7 @@ impl<R> Model<R> {
 }
 
 // SAFETY: each step is one under a lock; what `Idle` breaks, it breaks on purpose.
-unsafe impl<R: Restart> Counts for Model<R> {
+unsafe impl<R: Sequences> Counts for Model<R> {
     type Registration = ();
     const PROPERTIES: Properties = Refcount::<()>::PROPERTIES;
     const RESTART: &'static str = "model";
@@ -78,11 +95,11 @@ unsafe impl<R: Restart> Counts for Model<R> {
     }
 
     fn enter(&self, _: &()) -> bool {
-        self.add(0, 1)
+        R::ENTER && self.add(0, 1)
     }
 
     fn leave(&self, _: &()) -> bool {
-        self.add(1, 1u64.wrapping_neg())
+        R::LEAVE && self.add(1, 1u64.wrapping_neg())
     }
 
     fn seal(&self) {
@@ -96,7 +113,7 @@ unsafe impl<R: Restart> Counts for Model<R> {
     }
 
     fn restart() {
-        if R::RESTARTS {
+        if R::RESTART {
             drop(RUNNING.lock().unwrap());
         }
     }
@@ -115,7 +132,21 @@ fn late_arrivals() {
 #[test]
 fn sleeper_and_latecomer() {
     holds(preemptions(2, 3), || {
-        scenes::sleeper_and_latecomer::<Gated>()
+        scenes::sleeper_and_latecomer::<Gated>();
+    });
+}
+
+#[test]
+fn late_arrivals_by_word() {
+    holds(preemptions(2, 3), || {
+        scenes::late_arrivals::<EnteredByWord>();
+    });
+}
+
+#[test]
+fn leaves_by_word() {
+    holds(preemptions(2, 3), || {
+        scenes::sleeper_and_latecomer::<LeftByWord>();
     });
 }
 

@@ -402,8 +402,8 @@ fn storm<D: DeviceRef<Softc = u64>>() {
 /// How many instructions are stepped through in all, to strike at one after the
 /// other. Unoptimised code has too many for each to have its turn: what is one
 /// step of an algorithm takes a dozen or more of them there, and of a few
-/// thousand every tenth or so is struck. (Only `turnstile` has many more, in the
-/// attempts of a restartable sequence that cannot get through.)
+/// thousand every tenth or so is struck. (Only `turnstile` and `gate-rseq` have
+/// many more, in the attempts of a restartable sequence that cannot get through.)
 #[cfg(target_arch = "x86_64")]
 const BUDGET: usize = 100_000;
 

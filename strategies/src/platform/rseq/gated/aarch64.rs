@@ -9,16 +9,8 @@
 use std::arch::asm;
 use std::mem::offset_of;
 
+use super::super::arch::Aborted;
 use super::Gate;
-use crate::primitive::area::SHIFT;
-
-/// Why a sequence did not reach its end.
-pub(super) enum Aborted {
-    /// The CPU was taken away; trying again makes sense.
-    Restart,
-    /// The gate is shut, or the thread has no CPU number.
-    NotAdmitted,
-}
 
 /// Adds `STEP` to the counter of the current CPU, if its number is below the
 /// limit and if that goes without interruption.
@@ -26,9 +18,10 @@ pub(super) enum Aborted {
 /// # Safety
 ///
 /// `area` is the offset of the threads' rseq areas from their thread pointers,
-/// and the column has a lane for every CPU below the limit.
+/// and the gate has a counter for every CPU below the limit, each `1 << SHIFT`
+/// bytes after the one before.
 #[inline(always)]
-pub(super) unsafe fn add_if_admitted<const STEP: i64>(
+pub(in super::super) unsafe fn add_if_admitted<const SHIFT: u32, const STEP: i64>(
     gate: &Gate,
     area: isize,
 ) -> Result<(), Aborted> {
@@ -82,7 +75,7 @@ pub(super) unsafe fn add_if_admitted<const STEP: i64>(
             shift = const SHIFT,
             step = const STEP,
             restart = label { return Err(Aborted::Restart) },
-            not_admitted = label { return Err(Aborted::NotAdmitted) },
+            not_admitted = label { return Err(Aborted::NoCpu) },
             options(nostack),
         );
     }

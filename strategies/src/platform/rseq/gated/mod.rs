@@ -10,14 +10,6 @@
 //! every sequence of the process (`platform::restart`) knows that none counts any
 //! more: what had passed the test by then has either committed, or begins again
 //! and finds the zero.
-//!
-//! Like its parent's, the sequence clears the address of its descriptor on every
-//! way out, so that the library that contains it can be unloaded.
-//!
-//! The sequence adds the offset of the CPU to the pointer first, and then counts
-//! at `[register]`: a counter that is read right after it was written comes out
-//! of the store buffer, and with an index in the address that takes current Intel
-//! processors seven cycles instead of none.
 
 #[cfg(all(
     target_os = "linux",
@@ -26,7 +18,7 @@
 ))]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
-mod arch;
+pub(super) mod arch;
 
 use super::{NotCounted, Rseq};
 use crate::primitive::area::Column;
@@ -52,31 +44,35 @@ impl Rseq {
     ///
     /// # Safety
     ///
-    /// The column has a lane for every CPU below any limit that the gate ever
-    /// had.
+    /// The gate has a counter for every CPU below any limit that it ever had,
+    /// each `1 << SHIFT` bytes after the one before.
     #[inline(always)]
-    pub(crate) unsafe fn add_if_admitted<const STEP: i64>(
+    pub(crate) unsafe fn add_if_admitted<const SHIFT: u32, const STEP: i64>(
         self,
         gate: &Gate,
     ) -> Result<(), NotCounted> {
         // SAFETY: `area` is right by construction, the counters as the caller
         // says.
-        match unsafe { arch::add_if_admitted::<STEP>(gate, self.area()) } {
+        match unsafe { arch::add_if_admitted::<SHIFT, STEP>(gate, self.area()) } {
             Ok(()) => Ok(()),
             // SAFETY: the same.
-            Err(_) => unsafe { self.add_again::<STEP>(gate) },
+            Err(_) => unsafe { self.add_again::<SHIFT, STEP>(gate) },
         }
     }
 
     #[cold]
     #[inline(never)]
-    unsafe fn add_again<const STEP: i64>(self, gate: &Gate) -> Result<(), NotCounted> {
+    unsafe fn add_again<const SHIFT: u32, const STEP: i64>(
+        self,
+        gate: &Gate,
+    ) -> Result<(), NotCounted> {
+        use super::arch::Aborted;
         for _ in 1..super::ATTEMPTS {
             // SAFETY: as in `add_if_admitted`.
-            match unsafe { arch::add_if_admitted::<STEP>(gate, self.area()) } {
+            match unsafe { arch::add_if_admitted::<SHIFT, STEP>(gate, self.area()) } {
                 Ok(()) => return Ok(()),
-                Err(arch::Aborted::Restart) => {}
-                Err(arch::Aborted::NotAdmitted) => break,
+                Err(Aborted::Restart) => {}
+                Err(Aborted::NoCpu) => break,
             }
         }
         Err(NotCounted)
@@ -94,55 +90,10 @@ impl Rseq {
     /// # Safety
     ///
     /// None; the real one has conditions.
-    pub(crate) unsafe fn add_if_admitted<const STEP: i64>(
+    pub(crate) unsafe fn add_if_admitted<const SHIFT: u32, const STEP: i64>(
         self,
         _gate: &Gate,
     ) -> Result<(), NotCounted> {
         match self {}
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use std::sync::atomic::Ordering;
-
-    use super::*;
-    use crate::platform::possible_cpus;
-    use crate::primitive::area::Area;
-
-    static AREA: Area<AtomicU64> = Area::new();
-
-    fn sum(gate: &Gate) -> u64 {
-        (0..possible_cpus())
-            // SAFETY: the area has a lane for every CPU.
-            .map(|cpu| unsafe { gate.counters.lane(cpu) }.load(Ordering::Relaxed))
-            .fold(0, u64::wrapping_add)
-    }
-
-    #[test]
-    fn counts_up_and_down_and_not_at_all() {
-        let Ok(rseq) = Rseq::get() else {
-            return;
-        };
-        let cpus = possible_cpus();
-        let gate = Gate {
-            limit: AtomicU32::new(cpus as u32),
-            counters: AREA.take(cpus, || cpus),
-        };
-        // SAFETY: the column has a lane for every CPU.
-        let up = || unsafe { rseq.add_if_admitted::<1>(&gate) }.is_ok();
-        // SAFETY: the same.
-        let down = || unsafe { rseq.add_if_admitted::<-1>(&gate) }.is_ok();
-        let mut expected = 0u64;
-        for _ in 0..1000 {
-            expected = expected.wrapping_add(u64::from(up()));
-            expected = expected.wrapping_add(u64::from(up()));
-            expected = expected.wrapping_sub(u64::from(down()));
-        }
-        assert_eq!(sum(&gate), expected);
-        assert!(expected > 0, "no sequence went through");
-        gate.limit.store(0, Ordering::Relaxed);
-        assert!(!up() && !down());
-        assert_eq!(sum(&gate), expected);
     }
 }

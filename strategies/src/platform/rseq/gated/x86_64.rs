@@ -1,19 +1,11 @@
 //! The gated sequence on x86_64; see `rseq/x86_64.rs` for how such a sequence
-//! works.
+//! works, and for why the counter is addressed by one register.
 
 use std::arch::asm;
 use std::mem::offset_of;
 
+use super::super::arch::Aborted;
 use super::Gate;
-use crate::primitive::area::SHIFT;
-
-/// Why a sequence did not reach its end.
-pub(super) enum Aborted {
-    /// The CPU was taken away; trying again makes sense.
-    Restart,
-    /// The gate is shut, or the thread has no CPU number.
-    NotAdmitted,
-}
 
 /// Adds `STEP` to the counter of the current CPU, if its number is below the
 /// limit and if that goes without interruption.
@@ -21,16 +13,17 @@ pub(super) enum Aborted {
 /// # Safety
 ///
 /// `area` is the offset of the threads' rseq areas from their thread pointers,
-/// and the column has a lane for every CPU below the limit.
+/// and the gate has a counter for every CPU below the limit, each `1 << SHIFT`
+/// bytes after the one before.
 #[inline(always)]
-pub(super) unsafe fn add_if_admitted<const STEP: i64>(
+pub(in super::super) unsafe fn add_if_admitted<const SHIFT: u32, const STEP: i64>(
     gate: &Gate,
     area: isize,
 ) -> Result<(), Aborted> {
     // SAFETY: the sequence loads from the gate, and stores to the thread's own
     // area and to the counter of a CPU below the limit, all valid, says the
     // caller. The abort paths leave through the labels with the same stack.
-    // Labels 74 to 79 are local.
+    // Labels 75 to 79 are local.
     unsafe {
         asm!(
             ".pushsection __rseq_cs, \"aw\"",
@@ -46,7 +39,7 @@ pub(super) unsafe fn add_if_admitted<const STEP: i64>(
             "76:",
             // The kernel has cleared the word.
             "jmp {restart}",
-            "74:",
+            "75:",
             "mov qword ptr fs:[{area} + 8], 0",
             "jmp {not_admitted}",
             ".popsection",
@@ -56,7 +49,7 @@ pub(super) unsafe fn add_if_admitted<const STEP: i64>(
             "mov {counter:e}, dword ptr fs:[{area} + 4]",
             // Unsigned: an unregistered thread reads -1 or -2 here.
             "cmp {counter:e}, dword ptr [{gate} + {limit}]",
-            "jae 74b",
+            "jae 75b",
             "shl {counter}, {shift}",
             "add {counter}, qword ptr [{gate} + {counters}]",
             "add qword ptr [{counter}], {step}",
@@ -70,7 +63,7 @@ pub(super) unsafe fn add_if_admitted<const STEP: i64>(
             shift = const SHIFT,
             step = const STEP,
             restart = label { return Err(Aborted::Restart) },
-            not_admitted = label { return Err(Aborted::NotAdmitted) },
+            not_admitted = label { return Err(Aborted::NoCpu) },
             options(nostack),
         );
     }

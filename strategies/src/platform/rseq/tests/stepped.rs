@@ -8,7 +8,8 @@
 //!
 //! An increment must then count once, on the CPU on which it ran, and disturb
 //! nobody else's, or say that it did not happen and be right. And once it is
-//! over, nothing may refer to its descriptor.
+//! over, nothing may refer to its descriptor. A gated one must not count either
+//! when its gate has been shut meanwhile.
 //!
 //! The rule is the documented one; that the kernel's is the same is for the
 //! last test here, and for [`moved`](super::moved).
@@ -16,11 +17,15 @@
 use std::arch::asm;
 use std::cell::{Cell, UnsafeCell};
 use std::hint::black_box;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::arch::{self, Aborted};
 use super::super::os::Rseq;
 use super::stepping::{Next, step};
 use super::{COUNTER, OFFSET, Record, SHIFT, broken};
+use crate::platform::rseq::gated::{self, Gate};
+use crate::primitive::area::Column;
 
 /// An increment under test.
 type Increment = unsafe fn(*mut u8, isize, u32) -> Result<(), Aborted>;
@@ -50,6 +55,10 @@ struct Descriptor {
 /// Says which CPU the thread has, takes it away, and watches.
 struct Schedule {
     area: Area,
+    /// What the counters change by.
+    step: u64,
+    /// Nobody may count any more.
+    shut: Cell<bool>,
     records: UnsafeCell<[Record; CPUS]>,
     /// What the counters come to without the increment under test.
     others: Cell<[u64; CPUS]>,
@@ -59,13 +68,15 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(cpu: u32) -> Self {
+    fn new(cpu: u32, step: i64) -> Self {
         Schedule {
             area: Area {
                 cpu_id_start: Cell::new(cpu),
                 cpu_id: Cell::new(cpu),
                 rseq_cs: Cell::new(std::ptr::null()),
             },
+            step: step as u64,
+            shut: Cell::new(false),
             records: UnsafeCell::new([[0; _]; CPUS]),
             others: Cell::new([0; CPUS]),
             counted: Cell::new(false),
@@ -73,8 +84,12 @@ impl Schedule {
         }
     }
 
+    fn first(&self) -> *mut u8 {
+        self.records.get().cast()
+    }
+
     fn counter(&self, cpu: usize) -> *mut u64 {
-        let first = self.records.get().cast::<Record>();
+        let first = self.first().cast::<Record>();
         // SAFETY: there is a record for the CPU, and a counter in it.
         unsafe { first.add(cpu).cast::<u64>().add(COUNTER) }
     }
@@ -89,10 +104,12 @@ impl Schedule {
                 continue;
             }
             let here = cpu == self.area.cpu_id.get() as usize;
-            if now != *others + 1 {
+            if now != others.wrapping_add(self.step) {
                 self.fault.set(Some("somebody else's increment was lost"));
             } else if self.counted.get() {
                 self.fault.set(Some("the increment happened twice"));
+            } else if self.shut.get() {
+                self.fault.set(Some("it counted behind a shut gate"));
             } else if !here {
                 self.fault
                     .set(Some("the increment went to another CPU's counter"));
@@ -108,7 +125,7 @@ impl Schedule {
     fn take_away(&self, at: *const u8) -> Next {
         let mut others = self.others.get();
         for (cpu, others) in others.iter_mut().enumerate() {
-            *others += 2;
+            *others = others.wrapping_add(self.step << 1);
             // SAFETY: as in `look`.
             unsafe { self.counter(cpu).write_volatile(*others) };
         }
@@ -131,20 +148,25 @@ impl Schedule {
         Next::Jump(abort)
     }
 
-    /// Runs the increment on CPU 0, and takes the CPU away before those
+    /// Makes an attempt on CPU 0, and takes the CPU away before those
     /// instructions whose numbers are in `when`. Tells what went wrong, or else
     /// how many instructions it took.
-    fn run(&self, increment: Increment, when: &[usize]) -> Result<usize, &'static str> {
+    fn run(
+        &self,
+        mut attempt: impl FnMut(isize) -> Result<(), Aborted>,
+        when: &[usize],
+        meanwhile: impl Fn(),
+    ) -> Result<usize, &'static str> {
         let thread: isize;
         // SAFETY: it reads a word of the thread's own, its own address.
         unsafe { asm!("mov {}, fs:0", out(reg) thread, options(nostack, readonly)) };
         let area = (&raw const self.area).expose_provenance() as isize - thread;
-        let first = self.records.get().cast();
         let mut steps = 0;
         let mut each = |at: *const u8| {
             self.look();
             steps += 1;
             if when.contains(&(steps - 1)) {
+                meanwhile();
                 self.take_away(at)
             } else {
                 Next::Step
@@ -152,9 +174,7 @@ impl Schedule {
         };
         let mut result = Ok(());
         step(&mut each, || {
-            // SAFETY: the area is there, its offset right, and there is a
-            // record for each CPU.
-            result = black_box(unsafe { increment(first, area, CPUS as u32) });
+            result = black_box(attempt(area));
         });
         self.look();
         if let Some(fault) = self.fault.get() {
@@ -169,21 +189,81 @@ impl Schedule {
     }
 }
 
-/// Takes the CPU away at no, any one and any two moments of an increment; tells
-/// the first thing that went wrong.
-fn check(increment: Increment) -> Result<(), &'static str> {
-    let steps = Schedule::new(0).run(increment, &[])?;
+/// Takes the CPU away at no, any one and any two moments of an attempt; tells the
+/// first thing that went wrong.
+fn check_each(run: impl Fn(&[usize]) -> Result<usize, &'static str>) -> Result<(), &'static str> {
+    let steps = run(&[])?;
     for first in 0..steps {
         for second in first..steps {
-            Schedule::new(0).run(increment, &[first, second])?;
+            run(&[first, second])?;
         }
     }
     Ok(())
 }
 
+/// Runs an increment on `cpu`.
+fn run(increment: Increment, cpu: u32, when: &[usize]) -> Result<usize, &'static str> {
+    let schedule = Schedule::new(cpu, 1);
+    let first = schedule.first();
+    // SAFETY: the area is there, its offset right, and there is a record for
+    // each CPU.
+    let attempt = |area| unsafe { increment(first, area, CPUS as u32) };
+    schedule.run(attempt, when, || ())
+}
+
+fn check(increment: Increment) -> Result<(), &'static str> {
+    check_each(|when| run(increment, 0, when))
+}
+
+/// Runs the gated sequence on `cpu`; the gate is shut whenever the CPU is taken
+/// away, if it `shuts`.
+fn run_gated<const STEP: i64>(
+    cpu: u32,
+    limit: usize,
+    shuts: bool,
+    when: &[usize],
+) -> Result<usize, &'static str> {
+    let schedule = Schedule::new(cpu, STEP);
+    let gate = Gate {
+        limit: AtomicU32::new(limit as u32),
+        counters: Column::of(NonNull::new(schedule.counter(0).cast()).unwrap()),
+    };
+    let gate = black_box(&gate);
+    // SAFETY: as in `run`.
+    let attempt = |area| unsafe { gated::arch::add_if_admitted::<SHIFT, STEP>(gate, area) };
+    schedule.shut.set(limit == 0);
+    schedule.run(attempt, when, || {
+        if shuts {
+            gate.limit.store(0, Ordering::Relaxed);
+            schedule.shut.set(true);
+        }
+    })
+}
+
 #[test]
 fn it_counts_once_whenever_the_cpu_is_taken_away() {
     assert_eq!(check(SHIPPED), Ok(()));
+    assert_eq!(
+        check_each(|when| run_gated::<1>(0, CPUS, false, when)),
+        Ok(())
+    );
+    assert_eq!(
+        check_each(|when| run_gated::<-1>(0, CPUS, false, when)),
+        Ok(())
+    );
+}
+
+#[test]
+fn behind_a_gate_that_was_shut_nobody_counts() {
+    assert_eq!(
+        check_each(|when| run_gated::<1>(0, CPUS, true, when)),
+        Ok(())
+    );
+    assert_eq!(
+        check_each(|when| run_gated::<-1>(0, CPUS, true, when)),
+        Ok(())
+    );
+    assert_eq!(check_each(|when| run_gated::<1>(0, 0, false, when)), Ok(()));
 }
 
 /// The check finds what it is for.
@@ -231,10 +311,9 @@ fn broken_sequences_are_caught() {
 #[test]
 fn without_a_cpu_nothing_happens() {
     for cpu in [CPUS as u32, u32::MAX, u32::MAX - 1] {
-        let schedule = Schedule::new(cpu);
-        let steps = schedule.run(SHIPPED, &[]);
-        assert!(steps.is_ok(), "{steps:?}");
-        assert!(!schedule.counted.get());
+        // Counting would be a fault: there is no such CPU.
+        assert!(run(SHIPPED, cpu, &[]).is_ok());
+        assert!(run_gated::<1>(cpu, CPUS, false, &[]).is_ok());
     }
 }
 
