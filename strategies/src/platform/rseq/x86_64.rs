@@ -13,11 +13,12 @@
 //! The increment addresses its counter by one register and an offset. With two
 //! registers it would be an instruction less, but Intel's recent cores hand a
 //! store on to the next load of the same address at no cost only if both are
-//! written this way, and each increment waits for the one before it.
+//! written this way, and each increment waits for the one before it. (A Zen 3
+//! takes 2.0 ns for a lap either way.)
 //!
 //! Behind the sequence the word is cleared again; the [module](super) says what
-//! for. This is free where it is done: it waits for nothing, nothing waits for
-//! it, and it shares its line with the store that arms the next sequence.
+//! for. It costs little there: it waits for nothing, nothing waits for it, and it
+//! shares its line with the store that arms the next sequence.
 
 /// Why a sequence did not reach its end.
 #[derive(Debug, PartialEq, Eq)]
