@@ -25,7 +25,7 @@
 //! # Why it is safe
 //!
 //! Flag, safe points and cross-call are those of
-//! [`dying_xcall`](crate::dying_xcall), and so is the argument for holders that
+//! [`dying_xcall`], and so is the argument for holders that
 //! run. Only such a holder can keep the device ([`Guard::keep`] takes its
 //! guard), and it does so before its next safe point, so the NOP covers the
 //! count as it covers everything else in the section: the answer to the

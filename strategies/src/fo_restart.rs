@@ -27,7 +27,7 @@
 //!           reclaim the softc
 //! ```
 //!
-//! The count is that of [`refcount`](crate::refcount): NetBSD, too, has count
+//! The count is that of [`refcount`]: NetBSD, too, has count
 //! and closing bit in one word, `ff_refcnt` of the descriptor (the `f_count` of
 //! struct file counts descriptors). What is ours is that the strategy does the
 //! sleeping. In NetBSD each kind of file brings its own `fo_restart`, because

@@ -1,6 +1,6 @@
 //! The gate inside the restartable sequence, and the wrong membarrier.
 //!
-//! The code is that of [`gate_rseq`](crate::gate_rseq), on counters with one wrong
+//! The code is that of [`gate_rseq`], on counters with one wrong
 //! step.
 //!
 //! *Wrong step:* the detacher calls membarrier's `PRIVATE_EXPEDITED`, which is a
