@@ -155,7 +155,7 @@ struct RunArgs {
     cpus: Option<String>,
 
     /// Time for the whole run, such as 500ms, 30s or 2m [default: half a second for each case,
-    /// but at most four minutes, or more where there are many CPUs]
+    /// but at most four and a half minutes, or more where there are many CPUs]
     ///
     /// Every case is measured once however short the time is.
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
