@@ -41,9 +41,9 @@ pub type LostWakeup<S, P = Undisturbed> = Device<S, Unordered, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Unordered;
 
-// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
-// memory safe all the same.
-unsafe impl Form for Unordered {
+// SAFETY: one of the promises is broken on purpose. A softc that is `Copy` stays
+// readable; see `controls`.
+unsafe impl<S: Copy> Form<S> for Unordered {
     type Lanes = FencedEnter;
     type Fence = DetacherOnly;
     // Whoever has to poll is not harmed by a wake-up that gets lost.
@@ -52,7 +52,7 @@ unsafe impl Form for Unordered {
         id: CONTROL.id,
         summary: CONTROL.wrong,
         origin: CONTROL.origin,
-        ..PerThread::PROPERTIES
+        ..<PerThread as Form<S>>::PROPERTIES
     };
 }
 

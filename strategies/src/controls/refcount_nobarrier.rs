@@ -101,7 +101,7 @@ impl<S, P: Points> RefcountNobarrier<S, P> {
     }
 }
 
-impl<S: Send + Sync + 'static, P: Points> DeviceRef for RefcountNobarrier<S, P> {
+impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for RefcountNobarrier<S, P> {
     type Softc = S;
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;

@@ -42,9 +42,9 @@ pub type TurnstileEnterFirst<S, P = Undisturbed> = Device<S, EnterFirst<P>, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct EnterFirst<P>(PhantomData<P>);
 
-// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
-// memory safe all the same.
-unsafe impl<P: Points> Form for EnterFirst<P> {
+// SAFETY: one of the promises is broken on purpose. A softc that is `Copy` stays
+// readable; see `controls`.
+unsafe impl<S: Copy, P: Points> Form<S> for EnterFirst<P> {
     type Lanes = EnterFirstLanes<P>;
     type Fence = Membarrier;
     const RINGS: bool = true;
@@ -52,7 +52,7 @@ unsafe impl<P: Points> Form for EnterFirst<P> {
         id: CONTROL.id,
         summary: CONTROL.wrong,
         origin: CONTROL.origin,
-        ..PerThread::PROPERTIES
+        ..<PerThread as Form<S>>::PROPERTIES
     };
 }
 

@@ -41,9 +41,9 @@ pub type TurnstileNet<S, P = Undisturbed> = Device<S, Net<P>, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Net<P>(PhantomData<P>);
 
-// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
-// memory safe all the same.
-unsafe impl<P: Points> Form for Net<P> {
+// SAFETY: one of the promises is broken on purpose. A softc that is `Copy` stays
+// readable; see `controls`.
+unsafe impl<S: Copy, P: Points> Form<S> for Net<P> {
     type Lanes = NetLanes<P>;
     type Fence = Membarrier;
     const RINGS: bool = true;
@@ -51,7 +51,7 @@ unsafe impl<P: Points> Form for Net<P> {
         id: CONTROL.id,
         summary: CONTROL.wrong,
         origin: CONTROL.origin,
-        ..PerCpu::PROPERTIES
+        ..<PerCpu as Form<S>>::PROPERTIES
     };
 }
 

@@ -40,9 +40,9 @@ pub type TurnstileNofence<S, P = Undisturbed> = Device<S, Nofence, P>;
 #[derive(Clone, Copy, Debug)]
 pub struct Nofence;
 
-// SAFETY: one of the promises is broken on purpose; see `controls` on what keeps
-// memory safe all the same.
-unsafe impl Form for Nofence {
+// SAFETY: one of the promises is broken on purpose. A softc that is `Copy` stays
+// readable; see `controls`.
+unsafe impl<S: Copy> Form<S> for Nofence {
     type Lanes = SlotLanes;
     type Fence = CompilerOnly;
     const RINGS: bool = false;
@@ -50,7 +50,7 @@ unsafe impl Form for Nofence {
         id: CONTROL.id,
         summary: CONTROL.wrong,
         origin: CONTROL.origin,
-        ..PerThread::PROPERTIES
+        ..<PerThread as Form<S>>::PROPERTIES
     };
 }
 

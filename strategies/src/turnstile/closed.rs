@@ -10,7 +10,7 @@ use crate::primitive::attachment::Tenure;
 use crate::primitive::patience::Patience;
 use crate::{Closed, DetachError, Reopen};
 
-impl<S: Send + Sync + 'static, F: Form, P: Points> Reopen for Device<S, F, P> {
+impl<S: Send + Sync + 'static, F: Form<S>, P: Points> Reopen for Device<S, F, P> {
     type Closed<'c> = ClosedDevice<'c, S, F, P>;
 
     fn close(
@@ -41,7 +41,7 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> Reopen for Device<S, F, P> {
 }
 
 /// A [`Device`] that is closed and empty.
-pub struct ClosedDevice<'c, S, F: Form, P = Undisturbed>
+pub struct ClosedDevice<'c, S, F: Form<S>, P = Undisturbed>
 where
     P: Points,
 {
@@ -50,13 +50,13 @@ where
     tenure: Option<Tenure<'c, S>>,
 }
 
-impl<S, F: Form, P: Points> fmt::Debug for ClosedDevice<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> fmt::Debug for ClosedDevice<'_, S, F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ClosedDevice").field(self.device).finish()
     }
 }
 
-impl<S, F: Form, P: Points> Deref for ClosedDevice<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> Deref for ClosedDevice<'_, S, F, P> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -65,7 +65,7 @@ impl<S, F: Form, P: Points> Deref for ClosedDevice<'_, S, F, P> {
     }
 }
 
-impl<S, F: Form, P: Points> DerefMut for ClosedDevice<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> DerefMut for ClosedDevice<'_, S, F, P> {
     fn deref_mut(&mut self) -> &mut S {
         let tenure = self.tenure.as_mut().expect("held until dropped");
         // SAFETY: nobody is inside and the gate is closed, so this is the only
@@ -74,7 +74,7 @@ impl<S, F: Form, P: Points> DerefMut for ClosedDevice<'_, S, F, P> {
     }
 }
 
-impl<S: Send + Sync + 'static, F: Form, P: Points> Closed for ClosedDevice<'_, S, F, P> {
+impl<S: Send + Sync + 'static, F: Form<S>, P: Points> Closed for ClosedDevice<'_, S, F, P> {
     type Softc = S;
 
     fn reopen(self) {
@@ -89,7 +89,7 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> Closed for ClosedDevice<'_, S
     }
 }
 
-impl<S, F: Form, P: Points> Drop for ClosedDevice<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> Drop for ClosedDevice<'_, S, F, P> {
     fn drop(&mut self) {
         if self.tenure.is_some() {
             // Before the claim goes, so that the next claimant finds it open.

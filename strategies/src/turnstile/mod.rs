@@ -141,7 +141,8 @@ pub type TurnstileSlots<S> = Device<S, PerThread>;
 /// missing too.
 pub type TurnstileFenced<S> = Device<S, PerThreadFenced>;
 
-/// One of the three forms.
+/// One of the three forms, and the softcs it is good for: any, except for forms
+/// that are broken on purpose.
 ///
 /// # Safety
 ///
@@ -149,7 +150,7 @@ pub type TurnstileFenced<S> = Device<S, PerThreadFenced>;
 /// fence, the gate closed and a heavy fence, are the two sides of the argument in
 /// the [module](self). Where [`RINGS`](Self::RINGS) is true, the light fence also
 /// orders a leave before what follows it.
-pub unsafe trait Form: Send + Sync + 'static {
+pub unsafe trait Form<S>: Send + Sync + 'static {
     /// What the turnstiles are numbered by.
     type Lanes: Lanes;
     /// How acquire and detach see each other.
@@ -167,7 +168,7 @@ pub struct PerCpu;
 
 // SAFETY: membarrier orders the restartable increments, which are plain stores.
 #[cfg(not(loom))]
-unsafe impl Form for PerCpu {
+unsafe impl<S> Form<S> for PerCpu {
     type Lanes = CpuLanes;
     type Fence = Membarrier;
     const RINGS: bool = true;
@@ -181,7 +182,7 @@ unsafe impl Form for PerCpu {
             per_cpu: size_of::<lanes::Counters>(),
             per_thread: 0,
         },
-        ..PerThread::PROPERTIES
+        ..<PerThread as Form<S>>::PROPERTIES
     };
 }
 
@@ -190,7 +191,7 @@ unsafe impl Form for PerCpu {
 pub struct PerThread;
 
 // SAFETY: membarrier orders the plain stores of the slots.
-unsafe impl Form for PerThread {
+unsafe impl<S> Form<S> for PerThread {
     type Lanes = SlotLanes;
     type Fence = Membarrier;
     const RINGS: bool = true;
@@ -226,7 +227,7 @@ pub struct PerThreadFenced;
 
 // SAFETY: full fences order the plain stores of the slots; a release has none,
 // and RINGS says so.
-unsafe impl Form for PerThreadFenced {
+unsafe impl<S> Form<S> for PerThreadFenced {
     type Lanes = SlotLanes;
     type Fence = FullFence;
     const RINGS: bool = false;
@@ -238,12 +239,12 @@ unsafe impl Form for PerThreadFenced {
             fences: 1,
             shared_writes: false,
         },
-        ..PerThread::PROPERTIES
+        ..<PerThread as Form<S>>::PROPERTIES
     };
 }
 
 /// A device behind turnstiles and a gate; see the [module](self).
-pub struct Device<S, F: Form, P = Undisturbed> {
+pub struct Device<S, F: Form<S>, P = Undisturbed> {
     gate: Gate,
     lanes: F::Lanes,
     drained: Bell,
@@ -253,7 +254,7 @@ pub struct Device<S, F: Form, P = Undisturbed> {
     _type: PhantomData<(F, P)>,
 }
 
-impl<S, F: Form, P> fmt::Debug for Device<S, F, P> {
+impl<S, F: Form<S>, P> fmt::Debug for Device<S, F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Device")
             .field("form", &F::PROPERTIES.id)
@@ -262,7 +263,7 @@ impl<S, F: Form, P> fmt::Debug for Device<S, F, P> {
     }
 }
 
-impl<S, F: Form, P: Points> Device<S, F, P> {
+impl<S, F: Form<S>, P: Points> Device<S, F, P> {
     /// Whether nobody is inside. Only after the gate was shut and a heavy
     /// fence has followed.
     fn balanced(&self) -> bool {
@@ -319,7 +320,7 @@ impl<S, F: Form, P: Points> Device<S, F, P> {
     }
 }
 
-impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P> {
+impl<S: Send + Sync + 'static, F: Form<S>, P: Points> DeviceRef for Device<S, F, P> {
     type Softc = S;
     type Registration = <F::Lanes as Lanes>::Registration;
     type Guard<'g> = Guard<'g, S, F, P>;
@@ -422,13 +423,13 @@ impl<S: Send + Sync + 'static, F: Form, P: Points> DeviceRef for Device<S, F, P>
 /// A latecomer leaves. Out of line, to keep the fast path short.
 #[cold]
 #[inline(never)]
-fn turn_back<S, F: Form, P: Points>(guard: Guard<'_, S, F, P>) {
+fn turn_back<S, F: Form<S>, P: Points>(guard: Guard<'_, S, F, P>) {
     P::at(Point::Refused);
     drop(guard);
 }
 
 /// Proof of being inside a [`Device`].
-pub struct Guard<'g, S, F: Form, P = Undisturbed>
+pub struct Guard<'g, S, F: Form<S>, P = Undisturbed>
 where
     P: Points,
 {
@@ -436,13 +437,13 @@ where
     registration: &'g <F::Lanes as Lanes>::Registration,
 }
 
-impl<S, F: Form, P: Points> fmt::Debug for Guard<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> fmt::Debug for Guard<'_, S, F, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Guard").field(self.device).finish()
     }
 }
 
-impl<S, F: Form, P: Points> Deref for Guard<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> Deref for Guard<'_, S, F, P> {
     type Target = S;
 
     #[inline]
@@ -453,7 +454,7 @@ impl<S, F: Form, P: Points> Deref for Guard<'_, S, F, P> {
     }
 }
 
-impl<S, F: Form, P: Points> Drop for Guard<'_, S, F, P> {
+impl<S, F: Form<S>, P: Points> Drop for Guard<'_, S, F, P> {
     #[inline]
     fn drop(&mut self) {
         P::at(Point::BeforeLeave);

@@ -60,7 +60,7 @@ fn rseq_works() -> bool {
 /// A device whose counters are all `short` of running over.
 fn near_the_edge<F>(short: u64) -> Device<u64, F>
 where
-    F: Form<Lanes: Preset>,
+    F: Form<u64, Lanes: Preset>,
 {
     let device = Device::<u64, F>::attach(7).unwrap();
     device.lanes.preset(short.wrapping_neg());
@@ -71,7 +71,7 @@ where
 /// the middle of nested ones.
 #[test]
 fn a_holder_is_seen_across_the_edge() {
-    fn check<F: Form<Lanes: Preset>>() {
+    fn check<F: Form<u64, Lanes: Preset>>() {
         for short in 0..4 {
             let mut me = Device::<u64, F>::register().unwrap();
             let other = Device::<u64, F>::register().unwrap();
@@ -95,7 +95,7 @@ fn a_holder_is_seen_across_the_edge() {
 fn sums_agree_across_the_edge() {
     const THREADS: usize = 4;
     const ENTRIES: u64 = 2000;
-    fn check<F: Form<Lanes: Preset>>() {
+    fn check<F: Form<u64, Lanes: Preset>>() {
         let mut me = Device::<u64, F>::register().unwrap();
         let device = OnceLock::new();
         let registered = Barrier::new(THREADS + 1);

@@ -142,7 +142,7 @@ every_strategy! {
 /// A closed device that is leaked stays closed, and its claim held.
 #[test]
 fn a_leaked_close_is_still_held() {
-    fn check<F: Form>() {
+    fn check<F: Form<u64>>() {
         type Closed<F> = Device<u64, F>;
         if Closed::<F>::supported().is_err() {
             return;

@@ -81,11 +81,11 @@ fn broken_no_light_fence() {
 struct Model<V, F>(PhantomData<(V, F)>);
 
 // SAFETY: of the model only; what it breaks, it breaks on purpose.
-unsafe impl<V: Variant, F: Fences> Form for Model<V, F> {
+unsafe impl<V: Variant, F: Fences> Form<Softc> for Model<V, F> {
     type Lanes = SharedLanes<V>;
     type Fence = F;
     const RINGS: bool = F::RINGS;
-    const PROPERTIES: Properties = PerThread::PROPERTIES;
+    const PROPERTIES: Properties = <PerThread as Form<Softc>>::PROPERTIES;
 }
 
 /// A pair of fences, and whether detachers poll. Without the right fences a
