@@ -25,53 +25,25 @@ use crate::properties::Properties;
 /// borrows it, [`safe_point`](Self::safe_point), [`offline`](Self::offline)
 /// and [`detach`](Self::detach) borrow it mutably. So the compiler plays the
 /// part of a kernel that cannot be preempted: a guard cannot live across a
-/// safe point, and a thread cannot wait in detach for itself.
+/// safe point, and a thread cannot wait in detach for itself. Nor can a reference
+/// to the softc outlive the guard it came from, nor can the handle go while
+/// somebody is inside; dropping it therefore needs no protocol.
 ///
-/// ```compile_fail,E0502
-/// use detach_strategies::{DeviceRef, DyingXcall};
-///
-/// let mut registration = DyingXcall::<u32>::register().unwrap();
-/// let device = DyingXcall::attach(7u32).unwrap();
-/// let guard = device.acquire(&registration).unwrap();
-/// DyingXcall::<u32>::safe_point(&mut registration); // the guard spans it
-/// drop(guard);
 /// ```
-///
-/// ```compile_fail,E0502
-/// use detach_strategies::{DeviceRef, Turnstile};
-///
-/// let mut registration = Turnstile::<u32>::register().unwrap();
-/// let device = Turnstile::attach(7u32).unwrap();
-/// let guard = device.acquire(&registration).unwrap();
-/// let _ = device.detach(&mut registration); // would wait for itself
-/// drop(guard);
-/// ```
-///
-/// Nor can a reference to the softc outlive the guard it came from:
-///
-/// ```compile_fail,E0505
 /// use detach_strategies::{DeviceRef, Refcount};
 ///
-/// let registration = Refcount::<String>::register().unwrap();
-/// let device = Refcount::attach(String::from("softc")).unwrap();
-/// let guard = device.acquire(&registration).unwrap();
-/// let escaped: &str = &guard;
-/// drop(guard);
-/// println!("{escaped}");
-/// ```
-///
-/// Nor can the handle go while somebody is inside; dropping it therefore needs
-/// no protocol:
-///
-/// ```compile_fail,E0505
-/// use detach_strategies::{DeviceRef, Refcount};
-///
-/// let registration = Refcount::<u32>::register().unwrap();
+/// let mut registration = Refcount::<u32>::register().unwrap();
 /// let device = Refcount::attach(7u32).unwrap();
 /// let guard = device.acquire(&registration).unwrap();
-/// drop(device);
+/// // Here none of these compiles:
+/// // Refcount::<u32>::safe_point(&mut registration);
+/// // device.detach(&mut registration);
+/// // drop(device);
 /// drop(guard);
+/// assert_eq!(device.detach(&mut registration), Ok(7));
 /// ```
+///
+/// The test `compile_fail` has each of them, beside a twin that compiles.
 pub trait DeviceRef: Sized + Send + Sync {
     /// What detach takes away.
     ///
