@@ -34,7 +34,7 @@ use support::cue::Cue;
 use support::every_strategy_isolated;
 
 /// How often the library is loaded and unloaded.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 5;
 /// How often each thread is interrupted and moved after that.
 const DISTURBANCES: usize = 200;
 /// Threads that come and go without regard to the others.
