@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use detach_strategies::{DetachError, DeviceRef, DyingXcall};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use crate::scenes::{attach, register, registers_meanwhile, visit, warm_up};
@@ -79,22 +80,36 @@ fn two_detachers() {
     });
 }
 
-/// A cross-call with a larger number overtakes one with a smaller number, and
-/// the answer to it must be good for both.
+/// A cross-call with a larger number overtakes one with a smaller number, between
+/// the number and the mailbox, and the answer to it must be good for both. The CPU
+/// that answers stays on line until the device is gone, for going off line takes a
+/// fence, which in loom orders more than the language promises.
 #[test]
 fn cross_calls_cross() {
     holds(preemptions(1, 2), || {
         warm_up::<Device>();
+        // When a thread waits, loom goes on with who has yielded least, and with
+        // others only within the bound. When the overtaker does, it shall be the
+        // CPU, so this thread has to have yielded, to somebody.
+        let nobody = thread::spawn(|| {});
+        thread::yield_now();
+        nobody.join().unwrap();
         let body = Body::new();
         let device = attach::<Device>(&body);
         let other_body = Body::new();
         let other = attach::<Device>(&other_body);
-        let visitor = {
-            let device = Arc::clone(&device);
+        let gone = Arc::new(AtomicBool::new(false));
+        let cpu = {
+            let (device, gone) = (Arc::clone(&device), Arc::clone(&gone));
             let mut me = register::<Device>();
             thread::spawn(move || {
                 Device::safe_point(&mut me);
                 visit(&*device, &me);
+                // Ordering: Relaxed, so that it orders nothing by itself.
+                while !gone.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                    Device::safe_point(&mut me);
+                }
             })
         };
         let overtaker = {
@@ -108,7 +123,9 @@ fn cross_calls_cross() {
         };
         let mut me = register::<Device>();
         device.detach(&mut me).unwrap().reclaim();
-        visitor.join().unwrap();
+        // Ordering: Relaxed, as above.
+        gone.store(true, Ordering::Relaxed);
+        cpu.join().unwrap();
         overtaker.join().unwrap();
     });
 }
