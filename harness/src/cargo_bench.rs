@@ -18,7 +18,7 @@ use detach_results::record::{Measurement, Run, SCHEMA_VERSION, Warning};
 use detach_results::{Recorder, StoreError, ensure_writable, point_latest, utc_now};
 use detach_strategies::Unsupported;
 
-use crate::calibration::calibrate;
+use crate::calibration::{calibrate, set_waiting_budget};
 use crate::engine::{Case, Collector, Engine, RoundError, Scenario, unsupported};
 use crate::machine;
 
@@ -250,7 +250,11 @@ impl Session {
         // has been measured yet that could be lost.
         if self.mode != Mode::Rehearse && self.recorder.is_none() {
             ensure_writable(&self.root)?;
-            let recorder = Recorder::create(&self.root, self.describe())?;
+            let run = self.describe();
+            if let Some(calibration) = &run.calibration {
+                set_waiting_budget(calibration);
+            }
+            let recorder = Recorder::create(&self.root, run)?;
             // At once: a run that is killed is the newest all the same.
             point_latest(&self.root, recorder.dir())?;
             self.recorder = Some(recorder);

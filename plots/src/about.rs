@@ -160,6 +160,15 @@ fn calibration(run: &Run, found: &Calibration) -> Section {
         };
         entries.push((term, latency.as_ref().map_or("none".to_owned(), value)));
     }
+    let waits = [
+        ("sleep and wake-up", found.sleep_ns),
+        ("waiters look before they sleep", found.waiting_budget_ns),
+    ];
+    entries.extend(
+        waits
+            .iter()
+            .filter_map(|(term, time)| Some((*term, nanoseconds((*time)?)))),
+    );
     if let Some(transfers) = &found.transfers {
         let range = transfers.pairs().fold(None, |range, pair| {
             let (low, high) = range.unwrap_or((pair, pair));

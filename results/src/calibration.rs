@@ -27,6 +27,13 @@ pub struct Calibration {
     /// One heavy fence while every other CPU runs a thread of the process;
     /// absent with one CPU, too.
     pub heavy_fence_busy_ns: Option<Latency>,
+    /// What it takes to sleep until another thread wakes one: half a round trip of
+    /// two threads on the first two CPUs that wake each other. Absent in records
+    /// of older versions.
+    pub sleep_ns: Option<f64>,
+    /// How long waiters looked, during the run, before they slept. Absent in
+    /// records of older versions.
+    pub waiting_budget_ns: Option<f64>,
     /// What it takes to hand a cache line from CPU to CPU; absent with one CPU.
     pub transfers: Option<Transfers>,
     /// How much of the CPUs' speed is there when all work at once; see

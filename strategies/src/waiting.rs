@@ -22,7 +22,8 @@ use crate::primitive::sync::spin_loop;
 pub const LONGEST_NAP: Duration = Duration::from_millis(1);
 
 /// What is assumed of a machine where nobody has measured: a sleep and a wake-up
-/// of a virtual machine that is not busy.
+/// of a virtual machine that is not busy. The measurements of this project find
+/// the price first, and record it with their run.
 const DEFAULT_BUDGET: Duration = Duration::from_micros(10);
 
 static BUDGET: AtomicU64 = AtomicU64::new(DEFAULT_BUDGET.as_nanos() as u64);

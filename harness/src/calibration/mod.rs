@@ -9,6 +9,12 @@
 //! reader can tell one from the other, and two machines apart. It measures from
 //! the first CPU unless more are needed, in some twenty batches each.
 //!
+//! From two of them follows how long the strategies' waiters look before they
+//! sleep: as long as a sleep and a wake-up cost, for then they pay at most twice
+//! what the better choice would have cost (see [`waiting`]); and at least as long
+//! as a heavy fence among busy CPUs, for whoever comes while a gate is closed for
+//! one waits for no more than that. Each process that measures sets it.
+//!
 //! # Probes
 //!
 //! A machine may change under a run: a neighbour begins to compute, the
@@ -38,18 +44,31 @@ mod counters;
 mod fences;
 mod loops;
 mod prober;
+mod sleeps;
 mod team;
 mod transfers;
 
 use std::time::Duration;
 
 use detach_results::{Calibration, stats};
+use detach_strategies::waiting;
 
 pub use prober::Prober;
 pub(crate) use team::alone;
 
 /// How often the parallelism is measured; the median counts.
 const PARALLEL_REPEATS: usize = 5;
+
+/// The least and the most that waiters look before they sleep. Less is a look or
+/// two; more would keep a CPU busy for what is no longer a short wait.
+const BUDGET: (Duration, Duration) = (Duration::from_micros(1), waiting::LONGEST_NAP);
+
+/// Has the waiters of this process look for as long as a calibration says.
+pub(crate) fn set_waiting_budget(calibration: &Calibration) {
+    if let Some(budget) = calibration.waiting_budget_ns {
+        waiting::set_budget(Duration::from_nanos(budget as u64));
+    }
+}
 
 /// Measures what elementary operations cost on `cpus`, which are in placement
 /// order. It takes a second on few CPUs and some ten on hundreds.
@@ -65,6 +84,10 @@ pub fn calibrate(cpus: &[usize]) -> Calibration {
     assert!(!cpus.is_empty(), "a calibration needs a CPU");
     let pinned = team::can_pin(cpus);
     let fences = fences::measure(cpus);
+    let sleep_ns = sleeps::measure([cpus[0], *cpus.get(1).unwrap_or(&cpus[0])]);
+    let fence = fences.busy.as_ref().or(fences.idle.as_ref());
+    let fence_ns = fence.map_or(0.0, |fence| fence.p50 as f64);
+    let budget = Duration::from_nanos(sleep_ns.max(fence_ns) as u64).clamp(BUDGET.0, BUDGET.1);
     let loops = team::alone(cpus[0], loops::measure);
     let several = cpus.len() > 1;
     Calibration {
@@ -75,6 +98,8 @@ pub fn calibrate(cpus: &[usize]) -> Calibration {
         locked_increment_ns: loops.locked,
         heavy_fence_idle_ns: fences.idle,
         heavy_fence_busy_ns: fences.busy,
+        sleep_ns: Some(sleep_ns),
+        waiting_budget_ns: Some(nanoseconds(budget)),
         transfers: (several && pinned).then(|| transfers::matrix(cpus)),
         parallelism: several.then(|| {
             let found: Vec<f64> = (0..PARALLEL_REPEATS)

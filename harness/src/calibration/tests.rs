@@ -28,6 +28,11 @@ fn a_calibration_has_whatever_can_be_had() {
         assert!(estimate.ci_low <= estimate.median && estimate.median <= estimate.ci_high);
     }
     assert!(found.clock_step_ns > 0);
+    let (sleep, budget) = (found.sleep_ns.unwrap(), found.waiting_budget_ns.unwrap());
+    assert!(sleep > 0.0 && sleep.is_finite());
+    let fence = found.heavy_fence_busy_ns.as_ref().map_or(0, |one| one.p50);
+    let derived = (sleep.max(fence as f64) as u64).clamp(1_000, 1_000_000);
+    assert!(!several || budget == derived as f64);
     let fences = Membarrier::supported().is_ok();
     assert_eq!(found.heavy_fence_idle_ns.is_some(), fences);
     assert_eq!(found.heavy_fence_busy_ns.is_some(), fences && several);

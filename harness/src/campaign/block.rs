@@ -104,6 +104,9 @@ fn measure<W: Write>(
     // Chance counts up from here, round by round, and must not reach that of
     // the next block.
     engine.seed(seed.wrapping_add(u64::from(block)) << 32);
+    if let Some(calibration) = &order.calibration {
+        calibration::set_waiting_budget(calibration);
+    }
     let prober = order
         .calibration
         .as_ref()

@@ -128,6 +128,8 @@ fn elementary(calibration: &Calibration) -> Vec<Bar> {
     bars.extend(idle.map(|latency| fence("heavy fence, others idle", latency)));
     let busy = calibration.heavy_fence_busy_ns.as_ref();
     bars.extend(busy.map(|latency| fence("heavy fence, others busy", latency)));
+    let sleep = calibration.sleep_ns;
+    bars.extend(sleep.map(|time| bar("sleep and wake-up", time, None)));
     bars
 }
 
@@ -141,6 +143,12 @@ fn notes(data: &Data<'_>, calibration: &Calibration, matrix: bool) -> Vec<String
             show::nanoseconds(calibration.clock_step_ns as f64)
         ),
     ];
+    if let Some(budget) = calibration.waiting_budget_ns {
+        notes.push(format!(
+            "Waiters looked for {} before they slept.",
+            show::nanoseconds(budget)
+        ));
+    }
     if let Some(parallelism) = calibration.parallelism {
         notes.push(format!(
             "With all CPUs busy, the slowest runs at {} of the speed at which one runs alone.",

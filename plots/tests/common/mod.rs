@@ -348,6 +348,8 @@ fn calibration(cpus: usize) -> Calibration {
         locked_increment_ns: estimate(5.1),
         heavy_fence_idle_ns: fence(350.0),
         heavy_fence_busy_ns: if cpus > 1 { fence(3_900.0) } else { None },
+        sleep_ns: Some(21_000.0),
+        waiting_budget_ns: Some(21_000.0),
         transfers: (cpus > 1).then(|| Transfers {
             cpus: (0..shown).map(|cpu| cpu * cpus / shown).collect(),
             one_way_ns: (0..shown).map(row).collect(),

@@ -102,18 +102,21 @@ pub enum Calibrated {
     IdleFence,
     /// The median heavy fence with the other CPUs busy.
     BusyFence,
+    /// A sleep until another thread ends it.
+    Sleep,
     /// The median way of a cache line from CPU to CPU.
     Transfer,
 }
 
 impl Calibrated {
-    const ALL: [Calibrated; 7] = [
+    const ALL: [Calibrated; 8] = [
         Calibrated::Clock,
         Calibrated::EmptyLoop,
         Calibrated::PlainIncrement,
         Calibrated::LockedIncrement,
         Calibrated::IdleFence,
         Calibrated::BusyFence,
+        Calibrated::Sleep,
         Calibrated::Transfer,
     ];
 
@@ -125,6 +128,7 @@ impl Calibrated {
             Calibrated::LockedIncrement => "a locked increment",
             Calibrated::IdleFence => "a heavy fence among idle CPUs",
             Calibrated::BusyFence => "a heavy fence among busy CPUs",
+            Calibrated::Sleep => "a sleep and a wake-up",
             Calibrated::Transfer => "the transfer of a cache line",
         }
     }
@@ -139,6 +143,7 @@ impl Calibrated {
             Calibrated::LockedIncrement => Some(calibration.locked_increment_ns.median),
             Calibrated::IdleFence => fence(&calibration.heavy_fence_idle_ns),
             Calibrated::BusyFence => fence(&calibration.heavy_fence_busy_ns),
+            Calibrated::Sleep => calibration.sleep_ns,
             Calibrated::Transfer => calibration.transfers.as_ref()?.median(),
         }
     }

@@ -27,6 +27,7 @@ pub(super) fn table(found: &Calibration, probe: &Probe) -> String {
         Some(of) => format!("{} ns; p99 {} ns, at most {} ns", of.p50, of.p99, of.max),
         None => NONE.to_owned(),
     };
+    let time = |of: Option<f64>| of.map_or(NONE.to_owned(), |of| format!("{of:.0} ns"));
     let verdict = if probe.disturbed {
         "something else is on these CPUs, or they are fewer than they look"
     } else {
@@ -48,6 +49,8 @@ pub(super) fn table(found: &Calibration, probe: &Probe) -> String {
                 "a heavy fence, others busy",
                 latency(&found.heavy_fence_busy_ns),
             ),
+            ("a sleep and a wake-up", time(found.sleep_ns)),
+            ("waiters look for", time(found.waiting_budget_ns)),
             (
                 "a cache line's way",
                 found.transfers.as_ref().map_or(NONE.to_owned(), spread),
@@ -120,6 +123,8 @@ mod tests {
             locked_increment_ns: estimate(4.75),
             heavy_fence_idle_ns: None,
             heavy_fence_busy_ns: None,
+            sleep_ns: Some(8_765.4),
+            waiting_budget_ns: Some(12_345.0),
             transfers: Some(Transfers {
                 cpus: vec![0, 2, 1],
                 one_way_ns: vec![
@@ -141,6 +146,8 @@ mod tests {
         for words in [
             "21.50 ns",
             "4.75 ns",
+            "8765 ns",
+            "12345 ns",
             "31 to 78 ns, among 3",
             "77",
             "50%",
