@@ -18,7 +18,6 @@
 //! Messages change from one compiler to the next. They are compared where the
 //! compiler is [`MESSAGES_OF`]; any other one has to find errors of the same
 //! numbers, in the same order. `TRYBUILD=overwrite` writes the messages anew.
-#![cfg(not(loom))]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,19 +28,18 @@ const MESSAGES_OF: &str = "rustc 1.95.0 ";
 
 /// The cases, and their twins as modules.
 macro_rules! cases {
-    ($($(#[$meta:meta])* $case:ident, $twin:ident, $file:literal;)*) => {
+    ($($case:ident, $twin:ident, $file:literal;)*) => {
         $(
-            $(#[$meta])*
             #[path = $file]
             mod $twin;
         )*
 
         fn run_twins() {
-            $($(#[$meta])* $twin::main();)*
+            $($twin::main();)*
         }
 
         fn cases() -> Vec<&'static str> {
-            vec![$($(#[$meta])* stringify!($case)),*]
+            vec![$(stringify!($case)),*]
         }
     };
 }
@@ -58,7 +56,6 @@ cases! {
     form_of_ones_own, form_of_ones_own_ok, "ui/form_of_ones_own_ok.rs";
     lanes_of_ones_own, lanes_of_ones_own_ok, "ui/lanes_of_ones_own_ok.rs";
     fence_of_ones_own, fence_of_ones_own_ok, "ui/fence_of_ones_own_ok.rs";
-    #[cfg(feature = "controls")]
     control_with_softc_not_copy, control_with_softc_not_copy_ok, "ui/control_with_softc_not_copy_ok.rs";
 }
 
@@ -118,7 +115,6 @@ fn the_twins_compile_and_run() {
 
 /// A file that nobody lists is compiled by nobody.
 #[test]
-#[cfg(feature = "controls")]
 fn every_case_is_listed() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui");
     for entry in fs::read_dir(home).unwrap() {
