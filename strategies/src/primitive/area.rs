@@ -16,7 +16,10 @@
 //!
 //! Chunks are allocated when the ones before are full, and kept for ever. The
 //! pages of lanes that were never used are never touched, so they cost address
-//! space only.
+//! space only. Right before its pages a chunk has a bit for each of its columns
+//! that says whether the column is taken. There is no lock: a process may fork
+//! while one of its threads attaches a device, and the child would find the lock
+//! held for ever.
 
 use super::sync::AtomicU64;
 
@@ -36,27 +39,49 @@ pub(crate) use real::{Area, Column, SHIFT};
 #[cfg(not(loom))]
 mod real {
     use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+    use std::marker::PhantomData;
     use std::mem::size_of;
-    use std::ptr::NonNull;
-    use std::sync::Mutex;
+    use std::ptr::{self, NonNull};
 
-    use super::super::sync::lock;
+    use super::super::sync::{AtomicPtr, AtomicU64, Ordering};
     use super::Record;
 
     /// Binary logarithm of the distance between lanes: a page.
     pub(crate) const SHIFT: u32 = 12;
     const PAGE: usize = 1 << SHIFT;
 
+    /// The columns that one word tells of.
+    const BITS: usize = u64::BITS as usize;
+
+    /// The most words it takes: for the smallest records.
+    const WORDS: usize = PAGE / size_of::<AtomicU64>() / BITS;
+
     /// Hands out columns.
     #[derive(Debug)]
     pub(crate) struct Area<R> {
-        free: Mutex<Vec<Column<R>>>,
+        newest: AtomicPtr<Head>,
+        /// Where a column was last made or given back, and so may be had.
+        hint: AtomicPtr<Head>,
+        _records: PhantomData<R>,
     }
+
+    /// What stands right before the pages of a chunk.
+    #[derive(Debug)]
+    struct Head {
+        older: *mut Head,
+        taken: [AtomicU64; WORDS],
+    }
+
+    /// A chunk, which lives for ever. The pointer is good for its pages, too.
+    #[derive(Clone, Copy, Debug)]
+    struct Chunk(NonNull<Head>);
 
     impl<R: Record> Area<R> {
         pub(crate) const fn new() -> Self {
             Area {
-                free: Mutex::new(Vec::new()),
+                newest: AtomicPtr::new(ptr::null_mut()),
+                hint: AtomicPtr::new(ptr::null_mut()),
+                _records: PhantomData,
             }
         }
 
@@ -64,12 +89,14 @@ mod real {
         /// `used` may ever have been written. It is asked when the column is
         /// ours already: a lane that is used later has nothing in it.
         pub(crate) fn take(&self, lanes: usize, used: impl FnOnce() -> usize) -> Column<R> {
-            let mut free = lock(&self.free);
-            if free.is_empty() {
-                free.extend(chunk(lanes));
-            }
-            let column = free.pop().expect("a chunk holds columns");
-            drop(free);
+            // Ordering: Acquire pairs with the Release in `give_back` and
+            // `link`: the chunk is complete.
+            let hinted = NonNull::new(self.hint.load(Ordering::Acquire)).map(Chunk);
+            let column = hinted
+                .into_iter()
+                .chain(self.chunks())
+                .find_map(Chunk::take)
+                .unwrap_or_else(|| self.link(lanes));
             for lane in 0..used() {
                 // SAFETY: `used` is at most `lanes`, says the caller, and nobody
                 // else has the column.
@@ -80,28 +107,111 @@ mod real {
 
         /// Takes a column back that nobody uses any more.
         pub(crate) fn give_back(&self, column: Column<R>) {
-            lock(&self.free).push(column);
+            let (chunk, number) = column.place();
+            let word = &chunk.head().taken[number / BITS];
+            // Ordering: Release pairs with the Acquire in `Chunk::take`: what
+            // the records were used for is over.
+            word.fetch_and(!(1 << (number % BITS)), Ordering::Release);
+            // Ordering: Release pairs with the Acquire in `take`.
+            self.hint.store(chunk.0.as_ptr(), Ordering::Release);
+        }
+
+        fn chunks(&self) -> impl Iterator<Item = Chunk> {
+            // Ordering: Acquire pairs with the Release in `link`.
+            let mut next = self.newest.load(Ordering::Acquire);
+            std::iter::from_fn(move || {
+                let chunk = Chunk(NonNull::new(next)?);
+                next = chunk.head().older;
+                Some(chunk)
+            })
+        }
+
+        /// Adds a chunk, and takes its first column.
+        fn link(&self, lanes: usize) -> Column<R> {
+            let head = allocate(lanes);
+            let newest = head.as_ptr();
+            // Ordering: Relaxed; the exchange below confirms it.
+            let mut older = self.newest.load(Ordering::Relaxed);
+            loop {
+                let mut taken = [const { AtomicU64::new(0) }; WORDS];
+                *taken[0].get_mut() = 1;
+                // SAFETY: there is room for it, and it is ours until linked.
+                unsafe { head.write(Head { older, taken }) };
+                // Ordering: AcqRel. Release pairs with the Acquire in `chunks`:
+                // who finds the chunk finds it complete. Acquire carries that
+                // over from the chunks behind it. Relaxed on failure: it is
+                // retried.
+                match self.newest.compare_exchange_weak(
+                    older,
+                    newest,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => break,
+                    Err(now) => older = now,
+                }
+            }
+            // Ordering: Release pairs with the Acquire in `take`.
+            self.hint.store(newest, Ordering::Release);
+            Chunk(head).column(0)
         }
     }
 
-    /// Allocates a chunk and cuts it into columns, the first on top.
-    fn chunk<R: Record>(lanes: usize) -> impl Iterator<Item = Column<R>> {
+    /// Memory for a chunk, all zeros: its head, right before a page for each
+    /// lane.
+    fn allocate(lanes: usize) -> NonNull<Head> {
         // One page more than needed, to begin at a page: asking the allocator
         // for the alignment would make it write the zeros itself, and so touch
         // every page.
-        let layout = Layout::from_size_align((lanes + 1) * PAGE, size_of::<R>())
+        let size = size_of::<Head>() + (lanes + 1) * PAGE;
+        let layout = Layout::from_size_align(size, align_of::<Head>())
             .expect("a chunk fits the address space");
         // SAFETY: the size is not zero.
         let memory = unsafe { alloc_zeroed(layout) };
         let Some(memory) = NonNull::new(memory) else {
             handle_alloc_error(layout)
         };
-        // SAFETY: less than a page is skipped, and there is one to spare.
-        let first = unsafe { memory.add(memory.align_offset(PAGE)) }.cast::<R>();
-        (0..PAGE / size_of::<R>()).rev().map(move |device| Column {
-            // SAFETY: a page holds so many.
-            first: unsafe { first.add(device) },
-        })
+        // SAFETY: beyond the room for the head less than a page is skipped, and
+        // there is one to spare. Back from there is the head, which is aligned,
+        // as its size is a multiple of its alignment.
+        unsafe {
+            let room = memory.add(size_of::<Head>());
+            let pages = room.add(room.align_offset(PAGE));
+            pages.cast::<Head>().sub(1)
+        }
+    }
+
+    impl Chunk {
+        fn head(self) -> &'static Head {
+            // SAFETY: a chunk's head is complete, and lives for ever.
+            unsafe { self.0.as_ref() }
+        }
+
+        /// The column of that number, which a page has room for.
+        fn column<R>(self, number: usize) -> Column<R> {
+            // SAFETY: the pages follow the head.
+            let first = unsafe { self.0.add(1).cast::<R>().add(number) };
+            Column { first }
+        }
+
+        /// The first column that is free.
+        fn take<R>(self) -> Option<Column<R>> {
+            let columns = PAGE / size_of::<R>();
+            let words = &self.head().taken[..columns / BITS];
+            words.iter().enumerate().find_map(|(index, word)| {
+                // Ordering: Relaxed; the read-modify-write below decides.
+                let mut taken = word.load(Ordering::Relaxed);
+                while taken != u64::MAX {
+                    let free = taken.trailing_ones();
+                    // Ordering: Acquire pairs with the Release in `give_back`.
+                    taken = word.fetch_or(1 << free, Ordering::Acquire);
+                    if taken & (1 << free) == 0 {
+                        return Some(self.column(index * BITS + free as usize));
+                    }
+                }
+                None
+            })
+        }
     }
 
     /// The records of one device on every lane.
@@ -185,6 +295,15 @@ mod real {
             Column { first }
         }
 
+        /// The chunk that the column is in, and its number there.
+        fn place(&self) -> (Chunk, usize) {
+            let offset = self.first.addr().get() % PAGE;
+            // SAFETY: an area made the column, so this is back to the beginning of
+            // the page of lane 0, and to the head right before it.
+            let head = unsafe { self.first.byte_sub(offset).cast::<Head>().sub(1) };
+            (Chunk(head), offset / size_of::<R>())
+        }
+
         /// A second name for the same column, for giving it back.
         pub(crate) fn alias(&self) -> Self {
             Column { first: self.first }
@@ -193,8 +312,6 @@ mod real {
 
     #[cfg(test)]
     mod tests {
-        use std::sync::atomic::{AtomicU64, Ordering};
-
         use super::*;
 
         const DEVICES: usize = PAGE / size_of::<AtomicU64>();
@@ -203,9 +320,10 @@ mod real {
         fn columns_do_not_overlap_and_are_recycled_clean() {
             static AREA: Area<AtomicU64> = Area::new();
             let lanes = 3;
-            let columns: Vec<_> = (0..2 * DEVICES)
+            let columns: Vec<_> = (0..2 * DEVICES + 1)
                 .map(|_| AREA.take(lanes, || lanes))
                 .collect();
+            assert_eq!(AREA.chunks().count(), 3);
             for column in &columns {
                 for lane in 0..lanes {
                     // SAFETY: the area has three lanes.
@@ -213,13 +331,45 @@ mod real {
                     assert_eq!(counter.fetch_add(1, Ordering::Relaxed), 0);
                 }
             }
-            for column in columns {
+            // In another order, so that no chunk is the right one by luck.
+            let (odd, even): (Vec<_>, Vec<_>) = columns
+                .into_iter()
+                .enumerate()
+                .partition(|(index, _)| index % 2 != 0);
+            for (_, column) in odd.into_iter().chain(even).rev() {
                 AREA.give_back(column);
             }
-            let column = AREA.take(lanes, || lanes);
-            // SAFETY: the area has three lanes.
-            let counter = unsafe { column.lane(2) };
-            assert_eq!(counter.load(Ordering::Relaxed), 0);
+            for _ in 0..2 * DEVICES + 1 {
+                let column = AREA.take(lanes, || lanes);
+                // SAFETY: the area has three lanes.
+                let counter = unsafe { column.lane(2) };
+                assert_eq!(counter.load(Ordering::Relaxed), 0);
+            }
+            assert_eq!(AREA.chunks().count(), 3, "a column is lost");
+        }
+
+        /// Of many threads that take and give back, no two have the same column
+        /// at once.
+        #[test]
+        fn a_column_is_one_thread_s() {
+            static AREA: Area<AtomicU64> = Area::new();
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        for _ in 0..2000 {
+                            let columns = [(); 3].map(|()| AREA.take(1, || 1));
+                            for column in columns {
+                                // SAFETY: the area has a lane.
+                                let counter = unsafe { column.lane(0) };
+                                assert_eq!(counter.fetch_add(1, Ordering::Relaxed), 0);
+                                AREA.give_back(column);
+                            }
+                        }
+                    });
+                }
+            });
+            // Each thread may have found none while the others looked.
+            assert!(AREA.chunks().count() <= 4);
         }
     }
 }

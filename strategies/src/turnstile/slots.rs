@@ -16,7 +16,7 @@ use std::marker::PhantomData;
 use super::lanes::{Counters, Lanes};
 use crate::Unsupported;
 use crate::primitive::area::{Area, Column};
-use crate::primitive::sync::{AtomicUsize, Mutex, Ordering, const_new, lock, process_wide};
+use crate::primitive::sync::{AtomicBool, AtomicUsize, Ordering, const_new, process_wide};
 
 /// How many threads can be registered at once. Each costs a page of address
 /// space per 256 devices, and memory only if it is ever used.
@@ -30,12 +30,12 @@ process_wide! {
     static SLOTS: Slots = Slots::new();
 }
 
-/// Which slots are taken.
+/// Which slots are taken. As everywhere, no lock that a fork could catch held.
 #[derive(Debug)]
 struct Slots {
     /// Slots below this number have been used.
     used: AtomicUsize,
-    free: Mutex<Vec<usize>>,
+    taken: [AtomicBool; MAX_THREADS],
 }
 
 impl Slots {
@@ -43,33 +43,48 @@ impl Slots {
         fn new() -> Self {
             Slots {
                 used: AtomicUsize::new(0),
-                free: Mutex::new(Vec::new()),
+                taken: nobody(),
             }
         }
     }
 
+    /// The lowest slot that nobody has.
     fn take(&self) -> Result<usize, Unsupported> {
-        let mut free = lock(&self.free);
-        if let Some(slot) = free.pop() {
-            return Ok(slot);
-        }
-        // Ordering: Relaxed; the lock orders those who change it.
-        let slot = self.used.load(Ordering::Relaxed);
-        if slot == MAX_THREADS {
-            return Err(Unsupported::because(format!(
-                "{MAX_THREADS} threads are registered already"
-            )));
-        }
+        let slot = self.taken.iter().position(|taken| {
+            // Ordering: Relaxed; a look that spares the exchange.
+            !taken.load(Ordering::Relaxed)
+                // Ordering: Acquire pairs with the Release in `give_back`: the
+                // new owner finds the counts as the last one left them.
+                && !taken.swap(true, Ordering::Acquire)
+        });
+        let slot = slot.ok_or_else(|| {
+            Unsupported::because(format!("{MAX_THREADS} threads are registered already"))
+        })?;
         // Ordering: Release pairs with the Acquire in `used`. A detacher whose
-        // heavy fence finds the thread past its enter finds this store too.
-        self.used.store(slot + 1, Ordering::Release);
+        // heavy fence finds the thread past its enter finds this too.
+        self.used.fetch_max(slot + 1, Ordering::Release);
         Ok(slot)
+    }
+
+    fn give_back(&self, slot: usize) {
+        // Ordering: Release pairs with the Acquire in `take`.
+        self.taken[slot].store(false, Ordering::Release);
     }
 
     fn used(&self) -> usize {
         // Ordering: Acquire pairs with the Release in `take`.
         self.used.load(Ordering::Acquire)
     }
+}
+
+#[cfg(not(loom))]
+const fn nobody() -> [AtomicBool; MAX_THREADS] {
+    [const { AtomicBool::new(false) }; MAX_THREADS]
+}
+
+#[cfg(loom)]
+fn nobody() -> [AtomicBool; MAX_THREADS] {
+    std::array::from_fn(|_| AtomicBool::new(false))
 }
 
 /// Turnstiles by thread.
@@ -87,7 +102,7 @@ pub struct SlotRegistration {
 
 impl Drop for SlotRegistration {
     fn drop(&mut self) {
-        lock(&SLOTS.free).push(self.slot);
+        SLOTS.give_back(self.slot);
     }
 }
 

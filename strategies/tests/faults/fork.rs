@@ -17,15 +17,21 @@
 //! their libraries may be in the middle of something on another thread, and so
 //! may the memory allocator be, unless the C library sees to it, as glibc does.)
 //!
+//! In the middle of registering, attaching or dropping a handle no thread holds a
+//! lock of ours that a child would find held for ever. (It does while it claims
+//! a device for a detach, and only a lock of that device.)
+//!
 //! Restartable sequences and the right to `membarrier` are inherited; the tests
 //! below would not pass otherwise.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use detach_strategies::{DetachError, DeviceRef, WaitsFor};
 
 use crate::support::cue::Cue;
+use crate::support::isolated;
 use crate::support::{every_strategy_isolated, long};
 
 /// How long the child waits for what will not come.
@@ -42,35 +48,42 @@ enum Found {
     Strange = 52,
 }
 
-/// Forks, and has the child enter `device`, leave, and detach it.
-fn in_a_child<D: DeviceRef<Softc = u64>>(device: &D, me: &mut D::Registration) -> Found {
+/// Forks, and tells what the child found.
+fn in_a_child(child: impl FnOnce() -> Found) -> Found {
     // SAFETY: what the child does is what this test is about. It does not
     // return, nor does it touch what other threads may have locked, apart from
     // the allocator, which the C library makes usable.
-    let child = unsafe { libc::fork() };
-    assert!(child >= 0, "{}", std::io::Error::last_os_error());
-    if child == 0 {
+    let number = unsafe { libc::fork() };
+    assert!(number >= 0, "{}", std::io::Error::last_os_error());
+    if number == 0 {
         // SAFETY: it takes a number. The signal ends a child that hangs.
         unsafe { libc::alarm(30) };
-        let entered = device.acquire(me).map(|guard| *guard) == Ok(7);
-        let found = match device.detach_timeout(me, PATIENCE) {
-            Ok(7) if entered => Found::Works,
-            Err(DetachError::StillHeld) if entered => Found::Held,
-            _ => Found::Strange,
-        };
+        let found = child();
         // SAFETY: it does not return, and runs nothing of ours.
         unsafe { libc::_exit(found as i32) }
     }
     let mut status = 0;
     // SAFETY: the number of a child, and a place for its status.
-    let result = unsafe { libc::waitpid(child, &mut status, 0) };
-    assert_eq!(result, child);
+    let result = unsafe { libc::waitpid(number, &mut status, 0) };
+    assert_eq!(result, number);
     assert!(libc::WIFEXITED(status), "the child ended with {status:#x}");
     match libc::WEXITSTATUS(status) {
         50 => Found::Works,
         51 => Found::Held,
         _ => Found::Strange,
     }
+}
+
+/// What a child finds that enters `device`, leaves, and detaches it.
+fn detach_in_a_child<D: DeviceRef<Softc = u64>>(device: &D, me: &mut D::Registration) -> Found {
+    in_a_child(|| {
+        let entered = device.acquire(me).map(|guard| *guard) == Ok(7);
+        match device.detach_timeout(me, PATIENCE) {
+            Ok(7) if entered => Found::Works,
+            Err(DetachError::StillHeld) if entered => Found::Held,
+            _ => Found::Strange,
+        }
+    })
 }
 
 /// Has another thread be registered, and inside `other` if there is one, while
@@ -105,21 +118,53 @@ every_strategy_isolated! {
 
         // Registered, outside; the device is the parent's.
         let device = attach();
-        let found = beside_another::<D, _>(None, || in_a_child(&device, &mut me));
+        let found = beside_another::<D, _>(None, || detach_in_a_child(&device, &mut me));
         assert_eq!(found, unless(!claims.holder_may_sleep), "outside");
 
         // Inside that device.
-        let found = beside_another(Some(&device), || in_a_child(&device, &mut me));
+        let found = beside_another(Some(&device), || detach_in_a_child(&device, &mut me));
         assert_eq!(found, unless(claims.waits_for != WaitsFor::Nobody), "inside");
 
         // Inside another device.
         let other = attach();
-        let found = beside_another(Some(&other), || in_a_child(&device, &mut me));
+        let found = beside_another(Some(&other), || detach_in_a_child(&device, &mut me));
         assert_eq!(found, unless(claims.waits_for == WaitsFor::EveryDevice), "elsewhere");
 
         // The parent has noticed nothing of all this.
         assert_eq!(*device.acquire(&me).unwrap(), 7);
         assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
         assert_eq!(other.detach_timeout(&mut me, long()), Ok(7));
+    }
+}
+
+/// Registers, attaches, enters; tells whether that worked. Leaves no trace.
+fn come_and_go<D: DeviceRef<Softc = u64>>() -> bool {
+    let me = D::register().unwrap();
+    let device = D::attach(7).unwrap();
+    device.acquire(&me).map(|guard| *guard) == Ok(7)
+}
+
+every_strategy_isolated! {
+    /// Other threads are about to register, to attach and to drop a handle.
+    fn fork_while_others_register_and_attach<D>(expected: true) {
+        const FORKS: usize = 300;
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        assert!(come_and_go::<D>());
+                    }
+                });
+            }
+            for _ in 0..FORKS {
+                let child = || if come_and_go::<D>() { Found::Works } else { Found::Strange };
+                let found = in_a_child(child);
+                if found != Found::Works {
+                    isolated::violated(format_args!("{found:?}"));
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     }
 }
