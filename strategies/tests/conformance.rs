@@ -5,6 +5,9 @@
 //! that a strategy that reclaims too early is caught looking at a poisoned
 //! body, and not by the good fortune of a crash.
 
+#[path = "properties/support/mod.rs"]
+mod support;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +17,7 @@ use std::time::Duration;
 use detach_strategies::points::Undisturbed;
 use detach_strategies::registry::{self, Visitor};
 use detach_strategies::{DetachError, Detached, DeviceRef, LateArrival, Reclaim};
+use support::waking::{InTime, Limit};
 
 /// What a softc stands for.
 #[derive(Debug, Default)]
@@ -27,9 +31,6 @@ type Softc = &'static Body;
 fn body() -> Softc {
     Box::leak(Box::default())
 }
-
-/// Long enough that only a real hang reaches it.
-const LONG: Duration = Duration::from_secs(60);
 
 /// Applies a check to every strategy that this machine supports.
 macro_rules! conformance {
@@ -45,6 +46,7 @@ macro_rules! conformance {
                     match $device::supported() {
                         Ok(()) => {
                             println!("{id}");
+                            let _limit = Limit::of(id);
                             $check
                         }
                         Err(why) => println!("{id}: {why}"),
@@ -74,7 +76,7 @@ conformance! {
         }
         assert_eq!(device.detach(&mut me).err(), Some(Detached));
         assert_eq!(
-            device.detach_timeout(&mut me, LONG).err(),
+            device.detach_in_time(&mut me).err(),
             Some(DetachError::Detached)
         );
     }
@@ -146,7 +148,7 @@ conformance! {
                     assert_eq!(device.acquire(&me).err(), Some(Detached));
                 }
                 given_up.wait();
-                assert!(std::ptr::eq(device.detach_timeout(&mut me, LONG).unwrap(), softc));
+                assert!(std::ptr::eq(device.detach_in_time(&mut me).unwrap(), softc));
                 softc.reclaimed.store(true, Ordering::Relaxed);
             });
         }
@@ -196,7 +198,7 @@ conformance! {
         }));
         assert!(result.is_err());
         D::safe_point(&mut me);
-        assert!(device.detach_timeout(&mut me, LONG).is_ok());
+        assert!(device.detach_in_time(&mut me).is_ok());
     }
 }
 
@@ -219,7 +221,7 @@ conformance! {
         // The thread is where it was before.
         drop(device.acquire(&me).unwrap());
         D::safe_point(&mut me);
-        assert!(device.detach_timeout(&mut me, LONG).is_ok());
+        assert!(device.detach_in_time(&mut me).is_ok());
         if D::PROPERTIES.late_arrival != LateArrival::Admitted {
             let late = device.stay(&mut me, |_, _| unreachable!("in after detach"));
             assert_eq!(late, Err::<(), _>(Detached));
@@ -241,7 +243,7 @@ conformance! {
             });
         }
         let mut me = D::register().unwrap();
-        let softc = device.detach_timeout(&mut me, LONG).unwrap();
+        let softc = device.detach_in_time(&mut me).unwrap();
         // Detach, not the joins, must have made this visible; here both have.
         assert_eq!(softc.visits.load(Ordering::Relaxed), 50);
     }

@@ -10,6 +10,7 @@ use detach_strategies::{DeviceRef, Reclaim};
 use crate::support::cue::within;
 use crate::support::isolated::{self, Ending};
 use crate::support::long;
+use crate::support::waking::InTime;
 
 /// Whether a device of theirs was reclaimed.
 type Softc = &'static AtomicBool;
@@ -55,7 +56,7 @@ impl Visitor<Softc> for Shrink {
                 confine(&self.masks[round % self.masks.len()]);
                 let before = entered();
                 D::offline(&mut me, || assert!(within(long(), || entered() > before)));
-                let softc = device.detach_timeout(&mut me, long());
+                let softc = device.detach_in_time(&mut me);
                 softc.unwrap().store(true, Ordering::Relaxed);
                 over[round].store(true, Ordering::Relaxed);
             }

@@ -2,7 +2,8 @@
 
 use detach_strategies::{LateArrival, WaitsFor};
 
-use crate::support::{every_strategy, long};
+use crate::support::every_strategy;
+use crate::support::waking::InTime;
 
 const DEVICES: u64 = 10_000;
 
@@ -30,13 +31,13 @@ every_strategy! {
             .map(|(_, device)| device.acquire(holder.as_ref().expect("it may sleep")).unwrap())
             .collect();
         for (softc, device) in (0..).zip(&devices).filter(|(softc, _)| !held(softc)) {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(softc), "{id}");
+            assert_eq!(device.detach_in_time(&mut me), Ok(softc), "{id}");
         }
         for (softc, guard) in (0..DEVICES).filter(held).zip(guards) {
             assert_eq!(*guard, softc, "{id}");
         }
         for (softc, device) in (0..).zip(&devices).filter(|(softc, _)| held(softc)) {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(softc), "{id}");
+            assert_eq!(device.detach_in_time(&mut me), Ok(softc), "{id}");
         }
         if D::PROPERTIES.late_arrival != LateArrival::Admitted {
             assert!(devices.iter().all(|device| device.acquire(&me).is_err()), "{id}");

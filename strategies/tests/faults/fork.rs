@@ -8,7 +8,7 @@
 //!
 //! | strategy | another thread was registered, and outside | another thread was inside |
 //! |---|---|---|
-//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `gate-rseq`, `refcount`, `rwlock`, `arc-swap` | works | that device is held for ever |
+//! | `turnstile`, `turnstile-slots`, `turnstile-fenced`, `gate-rseq`, `refcount`, `fo-restart`, `rwlock`, `arc-swap` | works | that device is held for ever |
 //! | `dying-membarrier`, `epoch` | works | every device is held for ever, the child's own too |
 //! | `dying-xcall`, `dying-xcall-ref` | every device is held for ever: the copy of the other thread is on line | the same |
 //! | `unprotected`, `seqlock` | works | works |
@@ -31,8 +31,9 @@ use std::time::Duration;
 use detach_strategies::{DetachError, DeviceRef, WaitsFor};
 
 use crate::support::cue::Cue;
+use crate::support::every_strategy_isolated;
 use crate::support::isolated;
-use crate::support::{every_strategy_isolated, long};
+use crate::support::waking::InTime;
 
 /// How long the child waits for what will not come.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -132,8 +133,8 @@ every_strategy_isolated! {
 
         // The parent has noticed nothing of all this.
         assert_eq!(*device.acquire(&me).unwrap(), 7);
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
-        assert_eq!(other.detach_timeout(&mut me, long()), Ok(7));
+        assert_eq!(device.detach_in_time(&mut me), Ok(7));
+        assert_eq!(other.detach_in_time(&mut me), Ok(7));
     }
 }
 

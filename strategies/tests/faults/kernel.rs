@@ -10,7 +10,8 @@ use detach_strategies::{
 };
 
 use crate::support::isolated::{self, Ending};
-use crate::support::{SHORT, every_strategy_isolated, long};
+use crate::support::waking::InTime;
+use crate::support::{SHORT, every_strategy_isolated};
 
 /// The strategies that need `membarrier`.
 const FENCED_BY_KERNEL: [&str; 4] = [
@@ -76,7 +77,7 @@ every_strategy_isolated! {
             let mut me = D::register().unwrap();
             let device = D::attach(7).unwrap();
             assert_eq!(*device.acquire(&me).unwrap(), 7);
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
+            assert_eq!(device.detach_in_time(&mut me), Ok(7));
         }
     }
 }
@@ -111,7 +112,7 @@ every_strategy_isolated! {
                 assert_eq!(device.acquire(&me).err(), Some(Detached));
             }
         } else {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
+            assert_eq!(device.detach_in_time(&mut me), Ok(7));
             let admitted = D::PROPERTIES.late_arrival == LateArrival::Admitted;
             assert_eq!(device.acquire(&me).is_ok(), admitted);
         }
@@ -276,7 +277,7 @@ fn restartable_sequences_are_lost() {
         );
         drop(guard);
     });
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
+    assert_eq!(device.detach_in_time(&mut me), Ok(7));
 }
 
 /// The same for a gate inside the sequence: entries and leaves that the sequence
@@ -331,5 +332,5 @@ fn gated_sequences_are_lost() {
             drop(after);
         });
     });
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(7));
+    assert_eq!(device.detach_in_time(&mut me), Ok(7));
 }

@@ -22,7 +22,8 @@ use std::thread;
 use detach_strategies::turnstile::{Device, Form, PerCpu, PerThread, PerThreadFenced};
 use detach_strategies::{DetachError, Detached, DeviceRef, LateArrival, Reclaim, Reopen, WaitsFor};
 
-use crate::support::{SHORT, alone, every_strategy, every_strategy_isolated, long};
+use crate::support::waking::InTime;
+use crate::support::{SHORT, alone, every_strategy, every_strategy_isolated};
 
 /// Whether a guard of the strategy that is never dropped is waited for.
 fn leaves_a_holder_behind<D: DeviceRef>() -> bool {
@@ -50,7 +51,7 @@ every_strategy_isolated! {
                 assert_eq!(device.acquire(&me).err(), Some(Detached));
             }
         } else {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(1));
+            assert_eq!(device.detach_in_time(&mut me), Ok(1));
             let newcomer = device.acquire(&me).map(drop);
             let admitted = D::PROPERTIES.late_arrival == LateArrival::Admitted;
             assert_eq!(newcomer.is_ok(), admitted);
@@ -61,7 +62,7 @@ every_strategy_isolated! {
         if leaves_a_holder_behind::<D>() && D::PROPERTIES.waits_for == WaitsFor::EveryDevice {
             assert_eq!(result, Err(DetachError::StillHeld));
         } else {
-            assert!(result == Ok(2) || bystander.detach_timeout(&mut me, long()) == Ok(2));
+            assert!(result == Ok(2) || bystander.detach_in_time(&mut me) == Ok(2));
         }
 
         // The handle goes nevertheless, and what it leaves behind is clean.
@@ -74,7 +75,7 @@ every_strategy_isolated! {
             if leaves_a_holder_behind::<D>() && D::PROPERTIES.waits_for == WaitsFor::EveryDevice {
                 assert_eq!(result, Err(DetachError::StillHeld));
             } else {
-                assert!(result == Ok(number) || device.detach_timeout(&mut me, long()) == Ok(number));
+                assert!(result == Ok(number) || device.detach_in_time(&mut me) == Ok(number));
             }
         }
     }
@@ -95,7 +96,7 @@ every_strategy_isolated! {
         if leaves_a_holder_behind::<D>() {
             assert_eq!(result, Err(DetachError::StillHeld));
         } else {
-            assert!(result == Ok(1) || device.detach_timeout(&mut me, long()) == Ok(1));
+            assert!(result == Ok(1) || device.detach_in_time(&mut me) == Ok(1));
         }
     }
 }
@@ -112,7 +113,7 @@ every_strategy_isolated! {
             });
         });
         if D::PROPERTIES.holder_may_sleep {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(1));
+            assert_eq!(device.detach_in_time(&mut me), Ok(1));
         } else {
             assert_eq!(device.detach_timeout(&mut me, SHORT), Err(DetachError::StillHeld));
             assert_eq!(device.acquire(&me).err(), Some(Detached));
@@ -134,7 +135,7 @@ every_strategy! {
         drop(guard);
         drop(other);
         if waits {
-            assert_eq!(device.detach_timeout(&mut me, long()), Ok(7), "{id}");
+            assert_eq!(device.detach_in_time(&mut me), Ok(7), "{id}");
         }
     }
 }

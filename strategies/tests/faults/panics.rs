@@ -6,7 +6,8 @@ use std::thread;
 use detach_strategies::DetachError;
 
 use crate::support::cue::Cue;
-use crate::support::{SHORT, every_strategy, long};
+use crate::support::waking::InTime;
+use crate::support::{SHORT, every_strategy};
 
 /// Panics, without a word on stderr.
 fn fail() -> ! {
@@ -29,8 +30,8 @@ every_strategy! {
             }));
             assert!(result.is_err(), "{id}");
         }
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(1), "{id}");
-        assert_eq!(other.detach_timeout(&mut me, long()), Ok(2), "{id}");
+        assert_eq!(device.detach_in_time(&mut me), Ok(1), "{id}");
+        assert_eq!(other.detach_in_time(&mut me), Ok(2), "{id}");
     }
 }
 
@@ -50,7 +51,7 @@ every_strategy! {
             assert!(result.is_err(), "{id}");
         }
         let mut me = D::register().unwrap();
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(1), "{id}");
+        assert_eq!(device.detach_in_time(&mut me), Ok(1), "{id}");
     }
 }
 
@@ -80,7 +81,7 @@ every_strategy! {
             }
             tried.give();
             if result.is_err() {
-                result = device.detach_timeout(&mut me, long());
+                result = device.detach_in_time(&mut me);
             }
             assert_eq!(result, Ok(1), "{id}");
         });

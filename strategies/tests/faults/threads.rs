@@ -11,6 +11,7 @@ use detach_strategies::{DeviceRef, DyingMembarrier, DyingXcall, Epoch, Turnstile
 
 use crate::support::cue::within;
 use crate::support::isolated::{self, Ending};
+use crate::support::waking::InTime;
 use crate::support::{alone, every_strategy_isolated, long};
 
 /// A thread ends with its registration in thread-local storage, whose
@@ -32,7 +33,7 @@ macro_rules! ends_registered {
                 ends.join().unwrap();
             }
             let mut me = D::register().unwrap();
-            let result = device.detach_timeout(&mut me, long());
+            let result = device.detach_in_time(&mut me);
             assert_eq!(result, Ok(1), "{}", D::PROPERTIES.id);
         }
     })*};
@@ -118,7 +119,7 @@ impl Visitor<u64> for DetachEach<'_> {
             // SAFETY: as in `EnterEach`.
             let device = unsafe { &*std::ptr::with_exposed_provenance::<D>(device) };
             let mut me = D::register().unwrap();
-            let result = device.detach_timeout(&mut me, long());
+            let result = device.detach_in_time(&mut me);
             assert_eq!(result, Ok(7), "{}", D::PROPERTIES.id);
         }
     }

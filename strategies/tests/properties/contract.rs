@@ -11,6 +11,7 @@ use detach_strategies::{
 use crate::support::claims::claims;
 use crate::support::cue::{Cue, within};
 use crate::support::hooks::with_hook;
+use crate::support::waking::InTime;
 use crate::support::{SHORT, every_strategy, long};
 
 const SOFTC: u64 = 0x5EAD_BEEF;
@@ -49,7 +50,7 @@ every_strategy! {
                     device.detach_timeout(&mut me, SHORT)
                 });
                 assert_eq!(result, Err(DetachError::StillHeld), "{id}");
-                assert_eq!(device.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(device.detach_in_time(&mut me), Ok(SOFTC), "{id}");
                 assert!(device.acquire(&me).is_err(), "{id}");
             }
             Reclaim::Snapshots => {
@@ -57,14 +58,14 @@ every_strategy! {
                 let guard = device.acquire(&other).unwrap();
                 let range = ptr::from_ref(&guard).addr()..ptr::from_ref(&guard).addr() + size_of_val(&guard);
                 assert!(range.contains(&ptr::from_ref::<u64>(&guard).addr()), "{id}: no copy");
-                assert_eq!(device.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(device.detach_in_time(&mut me), Ok(SOFTC), "{id}");
                 assert_eq!(*guard, SOFTC, "{id}");
                 assert!(device.acquire(&me).is_err(), "{id}");
             }
             Reclaim::Never => {
                 let other = D::register().unwrap();
                 let guard = device.acquire(&other).unwrap();
-                assert_eq!(device.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(device.detach_in_time(&mut me), Ok(SOFTC), "{id}");
                 let newcomer = device.acquire(&me).unwrap();
                 assert!(ptr::eq::<u64>(&*guard, &*newcomer), "{id}: it was taken away");
                 assert_eq!(*guard, SOFTC, "{id}");
@@ -85,10 +86,10 @@ every_strategy! {
                 let result = mine.detach_timeout(&mut me, SHORT);
                 assert_eq!(result, Err(DetachError::StillHeld), "{id}");
             } else {
-                assert_eq!(mine.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(mine.detach_in_time(&mut me), Ok(SOFTC), "{id}");
             }
             if waits_for == WaitsFor::Nobody {
-                assert_eq!(theirs.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(theirs.detach_in_time(&mut me), Ok(SOFTC), "{id}");
             } else {
                 let result = theirs.detach_timeout(&mut me, SHORT);
                 assert_eq!(result, Err(DetachError::StillHeld), "{id}");
@@ -96,10 +97,10 @@ every_strategy! {
         });
         // Once the holder has left, whatever is still there can be had.
         if waits_for == WaitsFor::EveryDevice {
-            assert_eq!(mine.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+            assert_eq!(mine.detach_in_time(&mut me), Ok(SOFTC), "{id}");
         }
         if waits_for != WaitsFor::Nobody {
-            assert_eq!(theirs.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+            assert_eq!(theirs.detach_in_time(&mut me), Ok(SOFTC), "{id}");
         }
     }
 }
@@ -168,7 +169,7 @@ every_strategy! {
             });
             asleep.wait();
             if claims::<D>().holder_may_sleep {
-                assert_eq!(device.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(device.detach_in_time(&mut me), Ok(SOFTC), "{id}");
                 tried.give();
                 declared.wait();
             } else {
@@ -176,10 +177,10 @@ every_strategy! {
                 assert_eq!(result, Err(DetachError::StillHeld), "{id}");
                 tried.give();
                 declared.wait();
-                assert_eq!(device.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+                assert_eq!(device.detach_in_time(&mut me), Ok(SOFTC), "{id}");
             }
             let next = D::attach(SOFTC).unwrap();
-            assert_eq!(next.detach_timeout(&mut me, long()), Ok(SOFTC), "{id}");
+            assert_eq!(next.detach_in_time(&mut me), Ok(SOFTC), "{id}");
             enough.give();
         });
     }
@@ -202,7 +203,7 @@ every_strategy! {
                     inside.give();
                     let mut slept = Ok(());
                     if claims.sleepers == Sleepers::Woken {
-                        slept = sleep(10 * long());
+                        slept = sleep(3 * long());
                     } else {
                         while !enough.given() && slept.is_ok() {
                             slept = sleep(SHORT / 10);

@@ -11,7 +11,8 @@ use detach_strategies::{
 };
 
 use crate::support::claims::{all_claims, claims};
-use crate::support::{SHORT, alone, long};
+use crate::support::waking::InTime;
+use crate::support::{SHORT, alone};
 
 /// Something to ask the compiler about. A constant of the type itself is
 /// preferred to one of a trait, and it is there only if the bound holds.
@@ -126,7 +127,7 @@ where
         drop(guard);
     });
     elsewhere.join().unwrap();
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(7), "{id}");
+    assert_eq!(device.detach_in_time(&mut me), Ok(7), "{id}");
 
     // Many of them, in both directions at once.
     let device: &'static D = Box::leak(Box::new(D::attach(8).unwrap()));
@@ -138,7 +139,7 @@ where
         drop(device.acquire(registration).unwrap());
     }
     elsewhere.join().unwrap();
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(8), "{id}");
+    assert_eq!(device.detach_in_time(&mut me), Ok(8), "{id}");
     id
 }
 

@@ -42,6 +42,7 @@ mod sleeping;
 mod stepping;
 mod support;
 mod together;
+mod waking;
 
 use detach_strategies::registry;
 

@@ -11,6 +11,7 @@ use detach_strategies::{Closed, DetachError, Detached, Reopen};
 use crate::support::claims::all_claims;
 use crate::support::cue::{Cue, Watched, within};
 use crate::support::hooks::{Hooked, with_hook};
+use crate::support::waking::InTime;
 use crate::support::{SHORT, alone, long};
 
 /// What a test does with a strategy that reopens. It takes the type of the
@@ -63,6 +64,7 @@ fn while_somebody_waits<D: Reopen<Softc = u64>>(
         assert!(within(long(), || waiter.sleeps()), "{}", D::PROPERTIES.id);
         assert!(!answered.given(), "{}: it got in", D::PROPERTIES.id);
         then();
+        waiter.is_woken(D::PROPERTIES.id, || answered.given());
         late.join().unwrap()
     })
 }
@@ -73,7 +75,7 @@ every_reopening_strategy! {
         let mut me = D::register().unwrap();
         let device = D::attach(1).unwrap();
         for by_hand in [true, false] {
-            let mut closed = device.close(&mut me, long()).unwrap();
+            let mut closed = device.close_in_time(&mut me).unwrap();
             *closed += 1;
             let changed = *closed;
             let seen = while_somebody_waits(&device, || if by_hand {
@@ -84,7 +86,7 @@ every_reopening_strategy! {
             assert_eq!(seen, Ok(changed), "{id}");
             assert_eq!(device.acquire(&me).map(|guard| *guard), Ok(changed), "{id}");
         }
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(3), "{id}");
+        assert_eq!(device.detach_in_time(&mut me), Ok(3), "{id}");
     }
 }
 
@@ -93,14 +95,14 @@ every_reopening_strategy! {
     fn waiters_are_refused_at_a_gate_that_is_sealed<D, u64>(id) {
         let mut me = D::register().unwrap();
         let device = D::attach(1).unwrap();
-        let mut closed = device.close(&mut me, long()).unwrap();
+        let mut closed = device.close_in_time(&mut me).unwrap();
         *closed = 2;
         let mut softc = 0;
         let seen = while_somebody_waits(&device, || softc = closed.detach());
         assert_eq!((seen, softc), (Err(Detached), 2), "{id}");
         assert!(device.acquire(&me).is_err(), "{id}");
         assert_eq!(device.detach(&mut me), Err(Detached), "{id}");
-        assert_eq!(device.close(&mut me, long()).err(), Some(DetachError::Detached), "{id}");
+        assert_eq!(device.close_in_time(&mut me).err(), Some(DetachError::Detached), "{id}");
     }
 }
 
@@ -118,8 +120,8 @@ every_reopening_strategy! {
         }
         assert_eq!(*guard, 5, "{id}");
         drop(guard);
-        device.close(&mut me, long()).unwrap().reopen();
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(5), "{id}");
+        device.close_in_time(&mut me).unwrap().reopen();
+        assert_eq!(device.detach_in_time(&mut me), Ok(5), "{id}");
     }
 }
 
@@ -130,9 +132,11 @@ every_reopening_strategy! {
         let device = D::attach(6).unwrap();
         let inside = Cue::new();
         let closed = Cue::new();
+        let waiter = Watched::new();
         thread::scope(|scope| {
             let nested = scope.spawn(|| {
                 let me = D::register().unwrap();
+                waiter.watch_me();
                 let first = device.acquire(&me).unwrap();
                 inside.give();
                 closed.wait();
@@ -144,8 +148,9 @@ every_reopening_strategy! {
             let hook = |point| if point == Point::Closed { closed.give() };
             let result = with_hook(&hook, || device.close(&mut me, SHORT));
             assert_eq!(result.err(), Some(DetachError::StillHeld), "{id}");
+            waiter.is_woken(id, || nested.is_finished());
             nested.join().unwrap();
-            let softc = device.close(&mut me, long()).unwrap().detach();
+            let softc = device.close_in_time(&mut me).unwrap().detach();
             assert_eq!(softc, 6, "{id}");
         });
     }
@@ -160,10 +165,10 @@ every_reopening_strategy! {
         let device = D::attach(7).unwrap();
         let guard = device.acquire(&other).unwrap();
         assert_eq!(device.detach_timeout(&mut me, SHORT), Err(DetachError::StillHeld), "{id}");
-        assert_eq!(device.close(&mut me, long()).err(), Some(DetachError::Detached), "{id}");
+        assert_eq!(device.close_in_time(&mut me).err(), Some(DetachError::Detached), "{id}");
         assert!(device.acquire(&me).is_err(), "{id}: it was opened again");
         drop(guard);
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(7), "{id}");
+        assert_eq!(device.detach_in_time(&mut me), Ok(7), "{id}");
     }
 }
 
@@ -184,7 +189,7 @@ every_reopening_strategy! {
         let drops: &'static AtomicUsize = Box::leak(Box::default());
         let mut me = D::register().unwrap();
         let device = D::attach(Counted(drops)).unwrap();
-        std::mem::forget(device.close(&mut me, long()).unwrap());
+        std::mem::forget(device.close_in_time(&mut me).unwrap());
         assert_eq!(
             device.detach_timeout(&mut me, SHORT).err(),
             Some(DetachError::StillHeld),
@@ -203,7 +208,7 @@ every_reopening_strategy! {
         let drops: &'static AtomicUsize = Box::leak(Box::default());
         let mut me = D::register().unwrap();
         let device = D::attach(Counted(drops)).unwrap();
-        let softc = device.close(&mut me, long()).unwrap().detach();
+        let softc = device.close_in_time(&mut me).unwrap().detach();
         drop(device);
         assert_eq!(drops.load(Ordering::Relaxed), 0, "{id}");
         drop(softc);

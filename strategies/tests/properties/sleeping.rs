@@ -12,6 +12,7 @@ use detach_strategies::{
 
 use crate::support::cue::{Cue, Watched, within};
 use crate::support::hooks::{Hooked, with_hook};
+use crate::support::waking::InTime;
 use crate::support::{SHORT, alone, long};
 
 type Ref = DyingXcallRef<u64>;
@@ -47,14 +48,14 @@ fn a_kept_device_waits_for_its_keeper_alone() {
             scope.spawn(move || assert_eq!(*softc, 1));
         });
         kept.wait();
-        assert_eq!(bystander.detach_timeout(&mut me, long()), Ok(2));
+        assert_eq!(bystander.detach_in_time(&mut me), Ok(2));
         for _ in 0..50 {
             let result = kept_device.detach_timeout(&mut me, Duration::from_millis(1));
             assert_eq!(result, Err(DetachError::StillHeld));
             assert_eq!(kept_device.acquire(&me).err(), Some(Detached));
         }
         enough.give();
-        assert_eq!(kept_device.detach_timeout(&mut me, long()), Ok(1));
+        assert_eq!(kept_device.detach_in_time(&mut me), Ok(1));
     });
 }
 
@@ -112,7 +113,7 @@ fn a_holder_may_keep_a_device_that_is_dying() {
             Point::Summing => assert!(!drained.get()),
             _ => {}
         };
-        let result = with_hook(&hook, || device.detach_timeout(&mut me, long()));
+        let result = with_hook(&hook, || device.detach_in_time(&mut me));
         assert_eq!(result, Ok(1));
         assert!(answered.given() && drained.get());
     });
@@ -128,7 +129,7 @@ fn who_detaches_what_it_keeps_waits_for_itself() {
     let result = device.detach_timeout(&mut me, SHORT);
     assert_eq!(result, Err(DetachError::StillHeld));
     drop(kept);
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(1));
+    assert_eq!(device.detach_in_time(&mut me), Ok(1));
 }
 
 /// A keeper that is never dropped never leaves, and is nobody else's business.
@@ -141,7 +142,7 @@ fn a_leaked_keeper_never_leaves() {
     let result = device.detach_timeout(&mut me, SHORT);
     assert_eq!(result, Err(DetachError::StillHeld));
     let other = Ref::attach(2).unwrap();
-    assert_eq!(other.detach_timeout(&mut me, long()), Ok(2));
+    assert_eq!(other.detach_in_time(&mut me), Ok(2));
 }
 
 /// What a sleeper waits for never comes. It comes out with an error, and the
@@ -153,6 +154,7 @@ fn a_sleeper_is_woken_by_the_detach_of_its_device() {
     let other = Restart::attach(2).unwrap();
     let out = [Cue::new(), Cue::new()];
     let asleep = [Watched::new(), Watched::new()];
+    let detacher = Watched::new();
     thread::scope(|scope| {
         for ((device, out), asleep) in [&device, &other].into_iter().zip(&out).zip(&asleep) {
             scope.spawn(move || {
@@ -166,10 +168,17 @@ fn a_sleeper_is_woken_by_the_detach_of_its_device() {
         for asleep in &asleep {
             assert!(within(long(), || asleep.sleeps()));
         }
-        assert_eq!(device.detach_timeout(&mut me, long()), Ok(1));
-        assert!(out[0].within(long()));
+        let detach = scope.spawn(|| {
+            let mut me = Restart::register().unwrap();
+            detacher.watch_me();
+            device.detach_in_time(&mut me)
+        });
+        // It sleeps if there is somebody to wait for.
+        assert!(within(long(), || detacher.sleeps() || detach.is_finished()));
+        asleep[0].is_woken("the sleeper", || out[0].given());
+        assert_eq!(detach.join().unwrap(), Ok(1));
         assert!(!out[1].given() && asleep[1].sleeps());
-        assert_eq!(other.detach_timeout(&mut me, long()), Ok(2));
+        assert_eq!(other.detach_in_time(&mut me), Ok(2));
     });
 }
 
@@ -188,7 +197,7 @@ fn nobody_falls_asleep_in_a_device_that_is_dying() {
     assert_eq!(guard.sleep(|| true), Ok(()));
     assert_eq!(guard.sleep_timeout(Duration::ZERO, || true), Ok(true));
     drop(guard);
-    assert_eq!(device.detach_timeout(&mut me, long()), Ok(1));
+    assert_eq!(device.detach_in_time(&mut me), Ok(1));
 }
 
 /// One holder waits for what another one does.
@@ -214,7 +223,7 @@ fn a_sleeper_is_woken_by_another_holder() {
         assert!(within(long(), || asleep.sleeps()), "it sleeps on");
         done.give();
         guard.wakeup();
-        assert!(within(long(), || sleeper.is_finished()));
+        asleep.is_woken("the sleeper", || sleeper.is_finished());
         assert_eq!(sleeper.join().unwrap(), (Ok(true), true));
     });
 }

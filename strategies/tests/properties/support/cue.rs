@@ -36,7 +36,7 @@ impl Cue {
 }
 
 /// Waits until `condition`, but no longer than `limit`; tells whether it came.
-pub(crate) fn within(limit: Duration, condition: impl Fn() -> bool) -> bool {
+pub(crate) fn within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     while !condition() {
         if begin.elapsed() > limit {
@@ -70,21 +70,20 @@ impl Watched {
     ///
     /// Where the system does not say, it is given some time and taken to sleep.
     pub(crate) fn sleeps(&self) -> bool {
-        let id = self.0.load(Ordering::Acquire);
-        if id == 0 {
-            return false;
-        }
         if cfg!(target_os = "linux") {
-            let stat = std::fs::read_to_string(format!("/proc/self/task/{id}/stat"));
-            // The state follows the name, which stands in parentheses.
-            let state = stat.ok().and_then(|stat| {
-                let (_, rest) = stat.rsplit_once(')')?;
-                rest.trim_start().chars().next()
-            });
-            state == Some('S')
-        } else {
-            std::thread::sleep(Duration::from_millis(50));
-            true
+            return self.sleep().is_some();
         }
+        std::thread::sleep(Duration::from_millis(50));
+        self.0.load(Ordering::Acquire) != 0
+    }
+
+    /// Which of its sleeps the thread is in, if it is in one and the system says.
+    pub(crate) fn sleep(&self) -> Option<u64> {
+        let id = self.0.load(Ordering::Acquire);
+        let status = std::fs::read_to_string(format!("/proc/self/task/{id}/status")).ok()?;
+        let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
+        let asleep = field("State:")?.trim_start().starts_with('S');
+        let sleeps = field("voluntary_ctxt_switches:")?.trim().parse().ok()?;
+        asleep.then_some(sleeps)
     }
 }

@@ -7,7 +7,8 @@
 
 use std::fmt::Display;
 use std::process::Command;
-use std::time::Duration;
+
+use super::waking::Limit;
 
 /// The variable that names the case.
 const CASE: &str = "DETACH_STRATEGIES_TEST_CASE";
@@ -15,9 +16,6 @@ const CASE: &str = "DETACH_STRATEGIES_TEST_CASE";
 /// Exit codes, apart from those of the test harness (0, 101) and of signals.
 const SURVIVED: i32 = 42;
 const VIOLATED: i32 = 43;
-
-/// A process that is not done by then never will be.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// How an experiment ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +31,7 @@ pub(crate) enum Ending {
 /// From then on the process has a time limit.
 pub(crate) fn case() -> Option<String> {
     let case = std::env::var(CASE).ok()?;
-    std::thread::spawn(|| {
-        std::thread::sleep(LIMIT);
-        eprintln!("the experiment hangs");
-        std::process::abort();
-    });
+    std::mem::forget(Limit::of("the experiment"));
     Some(case)
 }
 

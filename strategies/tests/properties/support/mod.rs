@@ -11,6 +11,7 @@ pub(crate) mod cue;
 pub(crate) mod hooks;
 pub(crate) mod isolated;
 pub(crate) mod pages;
+pub(crate) mod waking;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,7 @@ macro_rules! every_strategy {
                     match $device::supported() {
                         Ok(()) => {
                             println!("{}", $id);
+                            let _limit = $crate::support::waking::Limit::of($id);
                             $check
                         }
                         Err(why) => println!("{}: {why}", $id),
