@@ -48,13 +48,14 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Shared};
 
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::{Attachment, Tenure};
+use crate::primitive::learnt::Learnt;
 use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
 use crate::primitive::sync::lock;
@@ -65,8 +66,8 @@ use crate::{
 };
 
 fn collector() -> &'static Collector {
-    static COLLECTOR: OnceLock<Collector> = OnceLock::new();
-    COLLECTOR.get_or_init(Collector::new)
+    static COLLECTOR: Learnt<Collector> = Learnt::new();
+    COLLECTOR.get_or_learn(Collector::new)
 }
 
 /// A device in epochs; see the [module](self).

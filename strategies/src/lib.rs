@@ -89,7 +89,10 @@
 //!   copy of every holder but only one thread. It may use what its parent
 //!   attached if no other thread was inside at the time (with
 //!   `dying-membarrier` and `epoch`: inside any device of the strategy),
-//!   and otherwise finds it held for ever, which `detach_timeout` says.
+//!   and otherwise finds it held for ever, which `detach_timeout` says: what
+//!   another thread held when the process forked, an entry, a slot of
+//!   `turnstile-slots` and `turnstile-fenced`, or the claim of a detach that
+//!   was under way, stays held in the child, where that thread does not exist.
 //!   With `dying-xcall` and `dying-xcall-ref` it is enough that another
 //!   thread was registered and on line, and the child's own devices suffer
 //!   as well. What the kernel granted, restartable sequences and

@@ -137,9 +137,9 @@ pub(super) use os::Command;
 #[cfg(target_os = "linux")]
 mod os {
     use std::io;
-    use std::sync::OnceLock;
 
     use crate::Unsupported;
+    use crate::primitive::learnt::Learnt;
 
     static FENCE: Command = Command::new(1 << 3, 1 << 4, "PRIVATE_EXPEDITED (Linux 4.14)");
 
@@ -149,7 +149,7 @@ mod os {
         command: libc::c_int,
         registration: libc::c_int,
         name: &'static str,
-        status: OnceLock<Result<(), Unsupported>>,
+        status: Learnt<Result<(), Unsupported>>,
     }
 
     impl Command {
@@ -162,13 +162,13 @@ mod os {
                 command,
                 registration,
                 name,
-                status: OnceLock::new(),
+                status: Learnt::new(),
             }
         }
 
         /// Whether the kernel offers it; registers on the first call.
-        pub(in super::super) fn status(&self) -> Result<(), Unsupported> {
-            self.status.get_or_init(|| self.register()).clone()
+        pub(in super::super) fn status(&'static self) -> Result<(), Unsupported> {
+            self.status.get_or_learn(|| self.register()).clone()
         }
 
         fn register(&self) -> Result<(), Unsupported> {
@@ -191,7 +191,7 @@ mod os {
         }
 
         /// Calls it, or panics.
-        pub(in super::super) fn call(&self) {
+        pub(in super::super) fn call(&'static self) {
             if membarrier(self.command).is_ok() {
                 return;
             }

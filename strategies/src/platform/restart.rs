@@ -39,18 +39,17 @@ pub(crate) fn restart() {
 
 #[cfg(target_os = "linux")]
 mod os {
-    use std::sync::OnceLock;
-
     use super::super::fence::Command;
     use super::super::kernel;
     use crate::Unsupported;
+    use crate::primitive::learnt::Learnt;
 
     static RESTART: Command = Command::new(1 << 7, 1 << 8, "PRIVATE_EXPEDITED_RSEQ (Linux 5.10)");
 
     pub(super) fn status() -> Result<(), Unsupported> {
-        static STATUS: OnceLock<Result<(), Unsupported>> = OnceLock::new();
+        static STATUS: Learnt<Result<(), Unsupported>> = Learnt::new();
         let ask = || RESTART.status().and_then(|()| kernel::restarts_when_told());
-        STATUS.get_or_init(ask).clone()
+        STATUS.get_or_learn(ask).clone()
     }
 
     pub(super) fn restart() {

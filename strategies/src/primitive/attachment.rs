@@ -6,6 +6,7 @@
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
+use std::sync::PoisonError;
 
 use super::patience::Patience;
 use super::sync::{Condvar, Mutex, Watch, const_new, lock};
@@ -56,11 +57,11 @@ impl Claims {
                 None => self
                     .changed
                     .wait(state)
-                    .unwrap_or_else(std::sync::PoisonError::into_inner),
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(left) => {
                     self.changed
                         .wait_timeout(state, left)
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .unwrap_or_else(PoisonError::into_inner)
                         .0
                 }
             };
@@ -74,7 +75,8 @@ impl Claims {
     }
 
     fn is_gone(&mut self) -> bool {
-        lock(&self.state).phase == Phase::Gone
+        let state = self.state.get_mut();
+        state.unwrap_or_else(PoisonError::into_inner).phase == Phase::Gone
     }
 
     fn settle(&self, phase: Phase) {

@@ -8,6 +8,7 @@ pub(crate) mod area;
 pub(crate) mod attachment;
 pub(crate) mod bell;
 pub(crate) mod futex;
+pub(crate) mod learnt;
 #[cfg(not(loom))]
 pub(crate) mod parcel;
 pub(crate) mod patience;

@@ -30,7 +30,7 @@ process_wide! {
     static SLOTS: Slots = Slots::new();
 }
 
-/// Which slots are taken. As everywhere, no lock that a fork could catch held.
+/// Which slots are taken. There is no lock that a fork could catch held.
 #[derive(Debug)]
 struct Slots {
     /// Slots below this number have been used.

@@ -18,20 +18,23 @@
 //! may the memory allocator be, unless the C library sees to it, as glibc does.)
 //!
 //! In the middle of registering, attaching or dropping a handle no thread holds a
-//! lock of ours that a child would find held for ever. (It does while it claims
-//! a device for a detach, and only a lock of that device.)
+//! lock of ours that a child would find held for ever. In the middle of a detach
+//! it has the claim of that device, which the child finds held like an entry.
 //!
 //! Restartable sequences and the right to `membarrier` are inherited; the tests
 //! below would not pass otherwise.
 
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use detach_strategies::points::Point;
 use detach_strategies::{DetachError, DeviceRef, WaitsFor};
 
 use crate::support::cue::Cue;
 use crate::support::every_strategy_isolated;
+use crate::support::hooks::with_hook;
 use crate::support::isolated;
 use crate::support::waking::InTime;
 
@@ -58,7 +61,7 @@ fn in_a_child(child: impl FnOnce() -> Found) -> Found {
     assert!(number >= 0, "{}", std::io::Error::last_os_error());
     if number == 0 {
         // SAFETY: it takes a number. The signal ends a child that hangs.
-        unsafe { libc::alarm(30) };
+        unsafe { libc::alarm(10) };
         let found = child();
         // SAFETY: it does not return, and runs nothing of ours.
         unsafe { libc::_exit(found as i32) }
@@ -67,7 +70,10 @@ fn in_a_child(child: impl FnOnce() -> Found) -> Found {
     // SAFETY: the number of a child, and a place for its status.
     let result = unsafe { libc::waitpid(number, &mut status, 0) };
     assert_eq!(result, number);
-    assert!(libc::WIFEXITED(status), "the child ended with {status:#x}");
+    if !libc::WIFEXITED(status) {
+        // At once, as threads may wait for what would come next.
+        isolated::violated(format_args!("the child ended with {status:#x}"));
+    }
     match libc::WEXITSTATUS(status) {
         50 => Found::Works,
         51 => Found::Held,
@@ -138,6 +144,62 @@ every_strategy_isolated! {
     }
 }
 
+every_strategy_isolated! {
+    fn fork_while_another_detaches<D>(expected: true) {
+        if D::PROPERTIES.waits_for == WaitsFor::Nobody {
+            isolated::survived(); // A detach takes no time that a fork could meet.
+        }
+        let device = D::attach(7).unwrap();
+        let [claimed, enough] = [(); 2].map(|()| Cue::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut me = D::register().unwrap();
+                let hook = |point| {
+                    if point == Point::Closed {
+                        claimed.give();
+                        enough.wait();
+                    }
+                };
+                assert_eq!(with_hook(&hook, || device.detach_in_time(&mut me)), Ok(7));
+            });
+            claimed.wait();
+            let child = || match device.detach_timeout(&mut D::register().unwrap(), PATIENCE) {
+                Err(DetachError::StillHeld) => Found::Held,
+                _ => Found::Strange,
+            };
+            let found = in_a_child(child);
+            enough.give();
+            assert_eq!(found, Found::Held);
+        });
+    }
+}
+
+every_strategy_isolated! {
+    /// Where threads have slots, another thread has all but one.
+    fn fork_while_slots_are_taken<D>(expected: true) {
+        if !["turnstile-slots", "turnstile-fenced"].contains(&D::PROPERTIES.id) {
+            isolated::survived();
+        }
+        let [filled, enough] = [(); 2].map(|()| Cue::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut all: Vec<_> = iter::from_fn(|| D::register().ok()).collect();
+                all.pop();
+                filled.give();
+                enough.wait();
+            });
+            filled.wait();
+            let found = in_a_child(|| match [D::register(), D::register()] {
+                [Ok(_), Err(_)] => Found::Held,
+                _ => Found::Strange,
+            });
+            enough.give();
+            assert_eq!(found, Found::Held);
+        });
+        assert!(matches!([D::register(), D::register()], [Ok(_), Ok(_)]));
+    }
+}
+
 /// Registers, attaches, enters; tells whether that worked. Leaves no trace.
 fn come_and_go<D: DeviceRef<Softc = u64>>() -> bool {
     let me = D::register().unwrap();
@@ -146,9 +208,10 @@ fn come_and_go<D: DeviceRef<Softc = u64>>() -> bool {
 }
 
 every_strategy_isolated! {
-    /// Other threads are about to register, to attach and to drop a handle.
+    /// Other threads are about to register, to attach and to drop a handle, at
+    /// first for the first time in this process.
     fn fork_while_others_register_and_attach<D>(expected: true) {
-        const FORKS: usize = 300;
+        const FORKS: usize = 100;
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
             for _ in 0..3 {

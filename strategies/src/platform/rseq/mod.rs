@@ -87,12 +87,11 @@ const ATTEMPTS: u32 = 16;
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 mod os {
-    use std::sync::OnceLock;
-
     use super::arch::{self, Aborted};
     use super::{ATTEMPTS, NotCounted};
     use crate::Unsupported;
     use crate::platform::{kernel, possible_cpus};
+    use crate::primitive::learnt::Learnt;
 
     // Pointers of 32 bits (x32, aarch64 ILP32) lie elsewhere in the descriptor
     // and leave the upper half of their registers undefined.
@@ -112,8 +111,8 @@ mod os {
     impl Rseq {
         /// The proof, if it can be had.
         pub(crate) fn get() -> Result<Self, Unsupported> {
-            static RSEQ: OnceLock<Result<Rseq, Unsupported>> = OnceLock::new();
-            RSEQ.get_or_init(|| {
+            static RSEQ: Learnt<Result<Rseq, Unsupported>> = Learnt::new();
+            RSEQ.get_or_learn(|| {
                 kernel::restarts_on_preemption()?;
                 Ok(Rseq {
                     area: area()?,
