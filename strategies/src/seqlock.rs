@@ -18,6 +18,11 @@
 //! outside, a register window or a file descriptor, which is why the types are
 //! limited to `Copy` and why `PROPERTIES` says `Snapshots`.
 //!
+//! By the language's model the crate's read is a data race: it copies what a writer
+//! may be writing, with volatile accesses, which are not atomic ones, and finds
+//! out afterwards. The compilers and processors at hand do what the crate expects
+//! of them; no tool here could prove it.
+//!
 //! # Costs
 //!
 //! Acquire: two loads of the sequence number and a copy of the softc. Writers
