@@ -6,12 +6,9 @@
 //! leave did not happen before the return, the sanitizer reports a race.
 //!
 //! Threads are raw pthreads, since the standard library that comes with the
-//! compiler is not instrumented. For the same reason holders come and go one at
-//! a time: registrations live in lists behind a [`std::sync::Mutex`], and when
-//! two threads meet at one, the sanitizer does not see that the second waited
-//! for the first, and takes the list for a race. Only strategies whose edges are atomic
-//! accesses can be judged: the sanitizer sees neither fences alone, nor what
-//! membarrier and restartable sequences do.
+//! compiler is not instrumented. Only strategies whose edges are atomic accesses
+//! can be judged: the sanitizer sees neither fences alone, nor what membarrier and
+//! restartable sequences do, which leaves out `turnstile` and `gate-rseq`.
 //!
 //! `race_check` checks the shipped strategies. `race_check control` runs a
 //! reference count whose release has no barrier; the sanitizer must object.
@@ -37,13 +34,16 @@ fn main() {
         panic!("built without the feature `controls`");
     } else {
         use detach_strategies::{
-            DyingMembarrier, DyingXcall, Refcount, TurnstileFenced, TurnstileSlots,
+            DyingMembarrier, DyingXcall, DyingXcallRef, FoRestart, Refcount, TurnstileFenced,
+            TurnstileSlots,
         };
         unix::check::<Refcount<_>>();
+        unix::check::<FoRestart<_>>();
         unix::check::<TurnstileSlots<_>>();
         unix::check::<TurnstileFenced<_>>();
         unix::check::<DyingMembarrier<_>>();
         unix::check::<DyingXcall<_>>();
+        unix::check::<DyingXcallRef<_>>();
     }
 }
 
@@ -52,7 +52,7 @@ mod unix {
     use std::cell::UnsafeCell;
     use std::ffi::c_void;
     use std::ptr;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use detach_strategies::DeviceRef;
 
@@ -66,28 +66,7 @@ mod unix {
     // them when no holder is left; that this is so is what is being checked.
     unsafe impl Sync for Softc {}
 
-    /// Lets one holder through at a time, by accesses that the sanitizer sees.
-    /// The detacher never passes it while holders run, so it orders nothing
-    /// between them and the detacher.
-    #[derive(Default)]
-    struct Door(AtomicBool);
-
-    impl Door {
-        fn pass<R>(&self, through: impl FnOnce() -> R) -> R {
-            // Ordering: Acquire pairs with the Release below.
-            while self.0.swap(true, Ordering::Acquire) {
-                // SAFETY: takes nothing.
-                unsafe { libc::sched_yield() };
-            }
-            let passed = through();
-            // Ordering: Release pairs with the Acquire above.
-            self.0.store(false, Ordering::Release);
-            passed
-        }
-    }
-
     struct Stage<D> {
-        door: Door,
         devices: Vec<D>,
         /// Devices that each holder is done with.
         done: [AtomicUsize; HOLDERS],
@@ -103,7 +82,7 @@ mod unix {
         let part = unsafe { &*part.cast::<Part<D>>() };
         // SAFETY: the same.
         let stage = unsafe { &*part.stage };
-        let mut me = stage.door.pass(|| D::register().expect("supported"));
+        let mut me = D::register().expect("supported");
         for (index, device) in stage.devices.iter().enumerate() {
             loop {
                 let Ok(softc) = device.acquire(&me) else {
@@ -119,7 +98,6 @@ mod unix {
             // Ordering: Relaxed, as above.
             stage.done[part.holder].store(index + 1, Ordering::Relaxed);
         }
-        stage.door.pass(|| drop(me));
         ptr::null_mut()
     }
 
@@ -132,7 +110,6 @@ mod unix {
         let device =
             || D::attach(Box::leak(Box::new(Softc(Default::default())))).expect("supported");
         let stage = Stage {
-            door: Door::default(),
             devices: (0..ROUNDS).map(|_| device()).collect(),
             done: Default::default(),
         };
