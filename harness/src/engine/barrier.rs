@@ -37,7 +37,7 @@ const LOOKS_OVERSUBSCRIBED: u32 = 50;
 const YIELDING: Duration = Duration::from_millis(10);
 
 /// How long a nap is.
-const NAP: Duration = Duration::from_millis(1);
+pub(super) const NAP: Duration = Duration::from_millis(1);
 
 /// A barrier for a fixed number of threads, which can be used again and again.
 #[derive(Debug)]
@@ -50,6 +50,38 @@ pub struct SpinBarrier {
     /// every arrival writes.
     meetings: Padded<AtomicUsize>,
     broken: Padded<AtomicBool>,
+}
+
+/// What to do before the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Next to nothing.
+    Spin,
+    /// Let another thread have the CPU.
+    Yield,
+    /// Let another machine have it: sleep for a [`NAP`].
+    Nap,
+}
+
+/// A wait, from one look to the next.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// How often to look before yielding.
+    looks: u32,
+    yielding: Option<Instant>,
+}
+
+impl Waiting {
+    pub(super) fn next(&mut self) -> Pause {
+        if let Some(fewer) = self.looks.checked_sub(1) {
+            self.looks = fewer;
+            Pause::Spin
+        } else if self.yielding.get_or_insert_with(Instant::now).elapsed() < YIELDING {
+            Pause::Yield
+        } else {
+            Pause::Nap
+        }
+    }
 }
 
 /// A thread of the round failed; there will be no meeting any more.
@@ -73,9 +105,12 @@ impl SpinBarrier {
         }
     }
 
-    /// How often to look before yielding, for other waits of the same round.
-    pub(crate) fn looks(&self) -> u32 {
-        self.looks
+    /// Begins to wait for something, here or elsewhere in the same round.
+    pub(super) fn waiting(&self) -> Waiting {
+        Waiting {
+            looks: self.looks,
+            yielding: None,
+        }
     }
 
     /// Waits until all parties are here. What each did before the meeting is
@@ -111,20 +146,16 @@ impl SpinBarrier {
             self.meetings
                 .store(meeting.wrapping_add(1), Ordering::Release);
         } else {
-            let mut looks = 0;
-            let mut yielding = None;
+            let mut waiting = self.waiting();
             // Ordering: Acquire pairs with the Release store of the last one.
             while self.meetings.load(Ordering::Acquire) == meeting {
                 if self.is_broken() {
                     return Err(Broken);
                 }
-                if looks < self.looks {
-                    looks += 1;
-                    spin_loop();
-                } else if yielding.get_or_insert_with(Instant::now).elapsed() < YIELDING {
-                    thread::yield_now();
-                } else {
-                    nap();
+                match waiting.next() {
+                    Pause::Spin => spin_loop(),
+                    Pause::Yield => thread::yield_now(),
+                    Pause::Nap => nap(),
                 }
             }
         }
@@ -204,6 +235,18 @@ mod tests {
         let barrier = SpinBarrier::new(1, false);
         assert_eq!(barrier.wait(), Ok(()));
         assert_eq!(barrier.wait(), Ok(()));
+    }
+
+    #[test]
+    fn a_wait_spins_so_often_then_yields_then_naps() {
+        let mut waiting = SpinBarrier::new(2, true).waiting();
+        let begun = Instant::now();
+        for _ in 0..LOOKS_OVERSUBSCRIBED {
+            assert_eq!(waiting.next(), Pause::Spin);
+        }
+        while waiting.next() == Pause::Yield {}
+        assert!(begun.elapsed() >= YIELDING);
+        assert_eq!(waiting.next(), Pause::Nap);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::thread;
 
 use detach_strategies::{Detached, DeviceRef, Unsupported};
 
-use super::barrier::{Broken, SpinBarrier};
+use super::barrier::{Broken, NAP, Pause, SpinBarrier};
 use super::fleet::Fleet;
 use super::padded::Padded;
 use super::round::RoundError;
@@ -86,7 +86,8 @@ impl Crew {
         D::offline(registration, || self.barrier.wait())
     }
 
-    /// Waits until `ready`, at safe points all the while.
+    /// Waits until `ready`, at safe points all the while: looks, yields and naps
+    /// as the barrier does.
     pub(super) fn wait_until<D>(
         &self,
         registration: &mut D::Registration,
@@ -95,17 +96,18 @@ impl Crew {
     where
         D: DeviceRef,
     {
-        let mut looks = 0;
+        let mut waiting = self.barrier.waiting();
         while !ready() {
             if self.barrier.is_broken() {
                 return Err(Broken);
             }
-            if looks < self.barrier.looks() {
-                looks += 1;
-                D::safe_point(registration);
-                spin_loop();
-            } else {
-                D::offline(registration, thread::yield_now);
+            match waiting.next() {
+                Pause::Spin => {
+                    D::safe_point(registration);
+                    spin_loop();
+                }
+                Pause::Yield => D::offline(registration, thread::yield_now),
+                Pause::Nap => D::offline(registration, || thread::sleep(NAP)),
             }
         }
         Ok(())

@@ -14,12 +14,14 @@
 //! cores, which may share something with its own, the same.
 
 use std::hint::spin_loop;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use detach_strategies::DeviceRef;
 
 use super::fast_path::laps;
 use super::laps::{Stint, stint};
+use crate::engine::barrier::Pause;
 use crate::engine::crew::{Crew, Trouble, all_well};
 use crate::engine::fleet::{Fleet, Seat};
 use crate::engine::padded::Padded;
@@ -80,16 +82,24 @@ where
     crew.meet::<D>(&mut registration)?;
     let start = Instant::now();
     let mut done = 0_u64;
+    let mut waiting = crew.barrier.waiting();
     while crew.still_timed() {
         let due = match rate {
             0 => Duration::MAX,
             rate => Duration::from_nanos(done * 1_000_000_000 / rate),
         };
         if start.elapsed() < due {
-            D::safe_point(&mut registration);
-            spin_loop();
+            // No naps: a CPU that idles is not the same to its neighbours.
+            match waiting.next() {
+                Pause::Spin => {
+                    D::safe_point(&mut registration);
+                    spin_loop();
+                }
+                Pause::Yield | Pause::Nap => D::offline(&mut registration, thread::yield_now),
+            }
             continue;
         }
+        waiting = crew.barrier.waiting();
         let device = D::attach(Softc { serial: done })?;
         let found = device.detach(&mut registration)?.serial;
         if found != done {
