@@ -122,6 +122,16 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Another registration on the same section, which then no longer says who is
+    /// inside: for a control.
+    #[cfg(all(feature = "controls", not(loom)))]
+    pub(crate) fn beside(&self) -> Registration {
+        Registration {
+            section: self.section,
+            depth: Cell::new(0),
+        }
+    }
+
     #[inline(always)]
     fn step(&self) {
         let section = &self.section.0;

@@ -235,7 +235,7 @@ pub type DyingXcall<S> = Device<S>;
 pub struct Device<S, P = Undisturbed> {
     dying: AtomicBool,
     /// The number of the NOP that a detach asked for; 0 before.
-    asked: AtomicU64,
+    pub(crate) asked: AtomicU64,
     /// Cross-calls made, for the records.
     xcalls: AtomicU64,
     attachment: Attachment<S>,

@@ -188,9 +188,10 @@ fn table(header: &[&str]) -> Table {
 
 fn strategies_table(reports: &[Report]) -> Table {
     let mut table = table(&[
-        "strategy", "s", "attaches", "acquires", "late", "detaches", "threads", "result",
+        "strategy", "s", "attaches", "acquires", "late", "twofold", "detaches", "polled",
+        "together", "aside", "threads", "result",
     ]);
-    for column in 1..7 {
+    for column in 1..11 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -214,16 +215,21 @@ fn strategies_table(reports: &[Report]) -> Table {
 }
 
 fn add(table: &mut Table, id: &str, took: Duration, tally: &Tally, result: String) {
-    table.add_row([
-        id.to_owned(),
-        format!("{:.1}", took.as_secs_f64()),
-        tally.attaches.to_string(),
-        tally.acquires.to_string(),
-        tally.late.to_string(),
-        tally.detaches.to_string(),
-        tally.threads.to_string(),
-        result,
-    ]);
+    let counts = [
+        tally.attaches,
+        tally.acquires,
+        tally.late,
+        tally.twofold,
+        tally.detaches,
+        tally.polled,
+        tally.together,
+        tally.aside,
+        tally.threads,
+    ];
+    let mut row = vec![id.to_owned(), format!("{:.1}", took.as_secs_f64())];
+    row.extend(counts.map(|count| count.to_string()));
+    row.push(result);
+    table.add_row(row);
 }
 
 /// Tortures the controls; tells whether each was found out that should be.

@@ -89,6 +89,11 @@ impl<D: DeviceRef<Softc = Softc>> Board<D> {
         self.cells[number].device.get()
     }
 
+    /// The device of that number, if there is one and it is attached.
+    pub(super) fn attached(&self, number: usize) -> Option<&D> {
+        self.cells.get(number)?.device.get()
+    }
+
     /// Whether that device is gone, as far as this thread knows.
     pub(super) fn gone(&self, number: usize) -> bool {
         // Ordering: Acquire pairs with the Release in `won`.

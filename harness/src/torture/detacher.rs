@@ -25,7 +25,7 @@ pub(super) enum Pace {
 }
 
 /// Detaches every device of the row, or finds that another detacher did.
-pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
+pub(super) fn detach_row<D: DeviceRef<Softc = Softc>>(
     sitter: &mut Sitter<'_>,
     board: &Board<D>,
     pace: Pace,
@@ -49,7 +49,7 @@ pub(super) fn detach_all<D: DeviceRef<Softc = Softc>>(
 
 /// Those who sleep until a detach wakes them come out when the run is over, too:
 /// detaches what is attached from that number on.
-fn wake_everybody<D: DeviceRef<Softc = Softc>>(
+pub(super) fn wake_everybody<D: DeviceRef<Softc = Softc>>(
     sitter: &mut Sitter<'_>,
     board: &Board<D>,
     me: &mut D::Registration,
@@ -83,7 +83,11 @@ pub(super) fn wait_for<'b, D: DeviceRef<Softc = Softc>>(
     None
 }
 
-fn pause<D: DeviceRef<Softc = Softc>>(sitter: &mut Sitter<'_>, me: &mut D::Registration) {
+/// Does something else for a moment.
+pub(super) fn pause<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    me: &mut D::Registration,
+) {
     sitter.rest::<D>(me);
     match sitter.random.random_range(0..4) {
         0 => spin(sitter.random.random_range(0..5000)),
@@ -132,31 +136,55 @@ pub(super) fn detach<D: DeviceRef<Softc = Softc>>(
             _ if run.must_return => Some(AGES),
             _ => None,
         };
-        sitter.announce(Doing::Detaching, number);
-        let result = match patience {
-            Some(patience) => device.detach_timeout(me, patience),
-            None => device.detach(me).map_err(|Detached| DetachError::Detached),
-        };
-        match result {
-            Ok(softc) => board.won(run, number, softc, &mut sitter.tally),
-            Err(DetachError::Detached) => sitter.tally.beaten += 1,
-            Err(DetachError::StillHeld) => sitter.tally.gave_up += 1,
-        }
-        run.seats.advance();
+        let result = attempt(sitter, board, device, me, number, patience);
         sitter.idle();
-        if result.is_err_and(|error| error == DetachError::StillHeld) {
+        if result == Err(DetachError::StillHeld) {
             if run.over() {
                 return false;
             }
             sitter.rest::<D>(me);
             continue;
         }
-        // Won or beaten, the device is gone, and everybody gets to hear it.
-        let admitted = device.acquire(me).is_ok();
-        if admitted && refuses::<D>() {
-            run.report(&format!("device {number} let somebody in after its detach"));
-        }
-        sitter.tally.late += u64::from(!admitted);
+        knock(sitter, device, me, number);
         return true;
     }
+}
+
+/// Calls detach once.
+pub(super) fn attempt<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    board: &Board<D>,
+    device: &D,
+    me: &mut D::Registration,
+    number: usize,
+    patience: Option<Duration>,
+) -> Result<(), DetachError> {
+    let run = sitter.run;
+    sitter.announce(Doing::Detaching, number);
+    let result = match patience {
+        Some(patience) => device.detach_timeout(me, patience),
+        None => device.detach(me).map_err(|Detached| DetachError::Detached),
+    };
+    match result {
+        Ok(softc) => board.won(run, number, softc, &mut sitter.tally),
+        Err(DetachError::Detached) => sitter.tally.beaten += 1,
+        Err(DetachError::StillHeld) => sitter.tally.gave_up += 1,
+    }
+    run.seats.advance();
+    result.map(drop)
+}
+
+/// Won or beaten, the device is gone, and everybody gets to hear it.
+pub(super) fn knock<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    device: &D,
+    me: &D::Registration,
+    number: usize,
+) {
+    let admitted = device.acquire(me).is_ok();
+    if admitted && refuses::<D>() {
+        let run = sitter.run;
+        run.report(&format!("device {number} let somebody in after its detach"));
+    }
+    sitter.tally.late += u64::from(!admitted);
 }

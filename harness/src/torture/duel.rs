@@ -121,8 +121,8 @@ pub(super) fn holder<D: DeviceRef<Softc = Softc>>(
                 }
                 Err(_) => sitter.tally.late += 1,
             }
-            sitter.idle();
             D::safe_point(&mut me);
+            sitter.idle();
             meeting.call(DETACHER);
             sitter.rest::<D>(&mut me);
             if begun.elapsed() > IMPATIENCE {

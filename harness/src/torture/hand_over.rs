@@ -13,7 +13,7 @@ use detach_strategies::DeviceRef;
 use rand::Rng;
 
 use super::board::Board;
-use super::detacher::{Pace, detach_all};
+use super::detacher::{Pace, detach_row};
 use super::disturb::{Hints, migrate};
 use super::holder::Stay;
 use super::seat::{Doing, Sitter};
@@ -34,7 +34,7 @@ macro_rules! list {
             $(
                 $(#[$meta])*
                 if <$device as DeviceRef>::PROPERTIES.id == id {
-                    return Some(Scene { name: "hand-over", play: play::<$device> });
+                    return Some(Scene { name: "hand-over", play: play::<$device>, needs: &[] });
                 }
             )*
             None
@@ -72,7 +72,7 @@ where
             scope.spawn(move || give::<D>(run, 2 * pair, board));
         }
         scope
-            .spawn(move || detach_all(&mut Sitter::new(run, &board.hints, 4, 0), board, Pace::Any));
+            .spawn(move || detach_row(&mut Sitter::new(run, &board.hints, 4, 0), board, Pace::Any));
     });
     board.close(run);
 }

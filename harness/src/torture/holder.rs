@@ -133,7 +133,10 @@ pub(super) fn enter_and_leave<D: DeviceRef<Softc = Softc>>(
 }
 
 /// A device to enter: most likely one of the window, at times one before it.
-fn choose<D: DeviceRef<Softc = Softc>>(sitter: &mut Sitter<'_>, board: &Board<D>) -> usize {
+pub(super) fn choose<D: DeviceRef<Softc = Softc>>(
+    sitter: &mut Sitter<'_>,
+    board: &Board<D>,
+) -> usize {
     let from = board.detached().saturating_sub(1);
     (from + sitter.random.random_range(0..4)).min(board.len() - 1)
 }
@@ -293,8 +296,8 @@ pub(super) fn besiege<D: DeviceRef<Softc = Softc>>(
                 }
                 Err(_) => sitter.tally.late += 1,
             }
-            sitter.idle();
             D::safe_point(&mut me);
+            sitter.idle();
         }
     }
 }

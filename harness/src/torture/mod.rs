@@ -10,12 +10,14 @@
 //! - a softc handed out twice, never, or by the wrong device;
 //! - an acquire that succeeds after the device is gone;
 //! - a copy of a softc that is made of two halves;
+//! - a poll that waits for who came after the device was closed;
+//! - a detach of many that leaves one out, or tells of it twice;
 //! - a detach that sleeps on when nobody is left to wake it (`watchdog`).
 //!
 //! Holders spin, yield, sleep (some until they are woken), migrate between CPUs, nest, panic, come too
-//! late, and release on another thread, each as far as the strategy allows it.
-//! Threads come and go. Detachers compete, lose patience, try again, and change
-//! their mind.
+//! late, have two registrations, and release on another thread, each as far as the
+//! strategy allows it. Threads come and go. Detachers compete, poll, give up for
+//! good, take many devices at once, and change their mind.
 //!
 //! # What it proves, and what it cannot
 //!
@@ -39,11 +41,14 @@ mod disturb;
 mod duel;
 mod hand_over;
 mod holder;
+mod polls;
 mod reopen;
 mod scenes;
 mod seat;
 mod softc;
 mod tally;
+mod together;
+mod twofold;
 mod verdict;
 mod watchdog;
 
@@ -64,7 +69,7 @@ pub use softc::Softc;
 pub use tally::Tally;
 pub use verdict::Violation;
 
-use scenes::{Crowded, Duelling, Scene};
+use scenes::{Crowded, Duelling, Need, Scene};
 use seat::Seats;
 use verdict::Verdict;
 
@@ -73,6 +78,14 @@ const SEATS: usize = 16;
 
 /// How long a scene is played before the next has its turn.
 const TURN: Duration = Duration::from_millis(40);
+
+/// What must have been done in any torture.
+const ALWAYS: [Need; 4] = [
+    (|done| done.batches, "no batch was played to its end"),
+    (|done| done.attaches, "no device was attached"),
+    (|done| done.acquires, "no device was entered"),
+    (|done| done.detaches, "no device was detached"),
+];
 
 /// How a torture ended.
 #[derive(Clone, Debug)]
@@ -88,15 +101,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What to make of what was found and of what was done.
-    pub fn of(found: Option<Violation>, done: &Tally) -> Self {
-        let needed = [
-            (done.batches, "no batch was played to its end"),
-            (done.attaches, "no device was attached"),
-            (done.acquires, "no device was entered"),
-            (done.detaches, "no device was detached"),
-        ];
-        match (found, needed.iter().find(|(count, _)| *count == 0)) {
+    /// What to make of what was found and of what was done in these scenes.
+    fn of(found: Option<Violation>, done: &Tally, scenes: &[Scene]) -> Self {
+        let of_scenes = scenes.iter().flat_map(|scene| scene.needs);
+        let mut needed = ALWAYS.iter().chain(of_scenes);
+        match (found, needed.find(|(count, _)| count(done) == 0)) {
             (Some(violation), _) => Outcome::Violated(violation),
             (None, Some((_, missing))) => Outcome::Idle(missing),
             (None, None) => Outcome::Survived,
@@ -198,7 +207,7 @@ impl Visitor<Softc> for Subject<'_> {
             Err(why) => Outcome::Unsupported(why),
             Ok(()) => {
                 run.play(&self.scenes);
-                Outcome::of(run.verdict.take(), &run.tally())
+                Outcome::of(run.verdict.take(), &run.tally(), &self.scenes)
             }
         };
         Report {
@@ -408,18 +417,32 @@ mod tests {
     };
 
     #[test]
-    fn a_torture_that_does_nothing_is_not_survived() {
-        assert!(matches!(Outcome::of(None, &DONE), Outcome::Survived));
-        let undone: [fn(&mut Tally) -> &mut u64; 4] = [
+    fn a_torture_that_leaves_something_out_is_not_survived() {
+        let id = "turnstile-slots";
+        let scenes = registry::visit::<Softc, Dawdling, _>(id, &mut Crowded).unwrap();
+        let done = Tally {
+            polled: 1,
+            together: 1,
+            twofold: 1,
+            aside: 1,
+            ..DONE
+        };
+        let survived = Outcome::of(None, &done, &scenes);
+        assert!(matches!(survived, Outcome::Survived));
+        let undone: [fn(&mut Tally) -> &mut u64; 8] = [
             |tally| &mut tally.batches,
             |tally| &mut tally.attaches,
             |tally| &mut tally.acquires,
             |tally| &mut tally.detaches,
+            |tally| &mut tally.polled,
+            |tally| &mut tally.together,
+            |tally| &mut tally.twofold,
+            |tally| &mut tally.aside,
         ];
         for field in undone {
-            let mut tally = DONE;
+            let mut tally = done;
             *field(&mut tally) = 0;
-            let outcome = Outcome::of(None, &tally);
+            let outcome = Outcome::of(None, &tally, &scenes);
             assert!(matches!(outcome, Outcome::Idle(_)), "{tally:?}");
             for expect in [Expect::CaughtByTorture, Expect::CaughtByModel] {
                 assert!(!outcome.meets(expect), "{expect:?}");
@@ -431,7 +454,7 @@ mod tests {
     #[test]
     fn a_violation_counts_whatever_was_done() {
         for tally in [Tally::NOTHING, DONE] {
-            let outcome = Outcome::of(Some(violation()), &tally);
+            let outcome = Outcome::of(Some(violation()), &tally, &[]);
             assert!(outcome.meets(Expect::CaughtByTorture));
         }
     }

@@ -16,6 +16,7 @@ use super::disturb::Dawdling as P;
 use super::holder::enter_and_leave;
 use super::seat::{Doing, Sitter};
 use super::softc::Softc;
+use super::together::detach_set;
 use super::{Run, Scene};
 
 macro_rules! list {
@@ -24,7 +25,7 @@ macro_rules! list {
         pub(super) fn scene(id: &str) -> Option<Scene> {
             $(
                 if <$device as DeviceRef>::PROPERTIES.id == id {
-                    return Some(Scene { name: "reopen", play: play::<$device> });
+                    return Some(Scene { name: "reopen", play: play::<$device>, needs: &[] });
                 }
             )*
             None
@@ -58,7 +59,8 @@ fn play<D: Reopen<Softc = Softc>>(run: &Run<'_>) {
     board.close(run);
 }
 
-/// Closes and opens each device of the row some times before it is detached.
+/// Closes and opens each device of the row some times before it is detached,
+/// alone or together with others.
 fn close_and_detach<D: Reopen<Softc = Softc>>(sitter: &mut Sitter<'_>, board: &Board<D>) {
     let mut me = D::register().expect("the strategy is supported here");
     for number in 0..board.len() {
@@ -70,7 +72,9 @@ fn close_and_detach<D: Reopen<Softc = Softc>>(sitter: &mut Sitter<'_>, board: &B
             sitter.rest::<D>(&mut me);
             close(sitter, board, device, &mut me, number)
         });
-        if !taken && !detach(sitter, board, device, &mut me, number) {
+        if !taken && sitter.random.random_bool(0.5) {
+            detach_set(sitter, board, &mut me);
+        } else if !taken && !detach(sitter, board, device, &mut me, number) {
             return;
         }
     }

@@ -8,12 +8,13 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::board::Board;
-use super::detacher::{Pace, detach_all};
+use super::detacher::{Pace, detach_row};
 use super::holder::Besieging::{Long, Short};
 use super::holder::{besiege, enter_and_leave};
 use super::seat::Sitter;
 use super::softc::Softc;
-use super::{Run, disturb, duel, hand_over, reopen};
+use super::tally::Tally;
+use super::{Run, disturb, duel, hand_over, polls, reopen, together, twofold};
 
 /// One way to torture.
 #[derive(Clone, Copy)]
@@ -22,7 +23,12 @@ pub(super) struct Scene {
     pub(super) name: &'static str,
     /// Plays one batch of devices.
     pub(super) play: fn(&Run<'_>),
+    /// What must have been done for the scene to count as played.
+    pub(super) needs: &'static [Need],
 }
+
+/// A count that must not be zero, and what it means if it is.
+pub(super) type Need = (fn(&Tally) -> u64, &'static str);
 
 /// Lists the scenes that fit a strategy, except for the duel.
 pub(super) struct Crowded;
@@ -33,20 +39,30 @@ impl Visitor<Softc> for Crowded {
     fn visit<D: DeviceRef<Softc = Softc>>(&mut self) -> Vec<Scene> {
         let id = D::PROPERTIES.id;
         let everywhere = [
+            polls::scene::<D>(),
+            twofold::scene::<D>(),
             Scene {
                 name: "crowd",
                 play: play_crowd::<D>,
+                needs: &[],
             },
             Scene {
                 name: "siege",
                 play: play_siege::<D>,
+                needs: &[],
             },
             Scene {
                 name: "churn",
                 play: play_churn::<D>,
+                needs: &[],
             },
         ];
-        let somewhere = hand_over::scene(id).into_iter().chain(reopen::scene(id));
+        let somewhere = [
+            together::scene::<D>(),
+            hand_over::scene(id),
+            reopen::scene(id),
+        ];
+        let somewhere = somewhere.into_iter().flatten();
         everywhere.into_iter().chain(somewhere).collect()
     }
 }
@@ -61,6 +77,7 @@ impl Visitor<Softc> for Duelling {
         Scene {
             name: "duel",
             play: play_duel::<D>,
+            needs: &[],
         }
     }
 }
@@ -99,7 +116,7 @@ fn play_crowd<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
         }
         for seat in holders..holders + detachers {
             scope.spawn(move || {
-                detach_all(
+                detach_row(
                     &mut Sitter::new(run, &board.hints, seat, 0),
                     board,
                     Pace::Any,
@@ -131,7 +148,7 @@ fn play_churn<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
             });
         }
         scope
-            .spawn(move || detach_all(&mut Sitter::new(run, &board.hints, 3, 0), board, Pace::Any));
+            .spawn(move || detach_row(&mut Sitter::new(run, &board.hints, 3, 0), board, Pace::Any));
     });
     board.close(run);
 }
@@ -146,7 +163,7 @@ fn play_siege<D: DeviceRef<Softc = Softc>>(run: &Run<'_>) {
             scope.spawn(move || {
                 let mut sitter = Sitter::new(run, &board.hints, seat, 0);
                 match seat {
-                    0 => detach_all(&mut sitter, board, Pace::Besieged),
+                    0 => detach_row(&mut sitter, board, Pace::Besieged),
                     1 => besiege(&mut sitter, board, Long),
                     _ => {
                         disturb::be_restless();

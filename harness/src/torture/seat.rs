@@ -41,6 +41,8 @@ pub(super) struct Seat {
     pub(super) device: AtomicUsize,
     /// Detaches begun.
     pub(super) attempt: AtomicU64,
+    /// How often the thread has held nothing.
+    free: AtomicU64,
 }
 
 impl Seat {
@@ -50,6 +52,7 @@ impl Seat {
             thread: AtomicU32::new(0),
             device: AtomicUsize::new(0),
             attempt: AtomicU64::new(0),
+            free: AtomicU64::new(0),
         }
     }
 
@@ -70,6 +73,12 @@ impl Seat {
     pub(super) fn thread(&self) -> u32 {
         // Ordering: Relaxed; written before the state that made it of interest.
         self.thread.load(Ordering::Relaxed)
+    }
+
+    fn free(&self) -> u64 {
+        // Ordering: Acquire pairs with the Release in `idle`: what the thread
+        // held before is released.
+        self.free.load(Ordering::Acquire)
     }
 
     fn set(&self, doing: Doing) {
@@ -104,10 +113,32 @@ impl Seats {
         self.seats.iter()
     }
 
+    /// Begins a period in which all threads are to hold nothing at some time.
+    pub(super) fn period(&self) -> Period {
+        Period(self.seats.each_ref().map(Seat::free))
+    }
+
     /// Something went on.
     pub(super) fn advance(&self) {
         // Ordering: Relaxed; only that it changes matters.
         self.progress.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How often each thread had held nothing when it began.
+#[derive(Debug)]
+pub(super) struct Period([u64; SEATS]);
+
+impl Period {
+    /// Whether every thread but that on seat `me` has held nothing since, at a
+    /// safe point.
+    pub(super) fn has_passed(&self, seats: &Seats, me: usize) -> bool {
+        let mut seats = seats.iter().zip(self.0).enumerate();
+        seats.all(|(number, (seat, before))| {
+            number == me
+                || matches!(seat.doing(), Doing::Absent | Doing::Parked)
+                || seat.free() != before
+        })
     }
 }
 
@@ -155,8 +186,13 @@ impl<'r> Sitter<'r> {
         self.seat.set(doing);
     }
 
-    /// The thread holds nothing any more.
+    /// The thread holds nothing any more, and has passed a safe point if its
+    /// strategy needs them.
     pub(super) fn idle(&self) {
+        // Ordering: Relaxed; this thread's own.
+        let free = self.seat.free.load(Ordering::Relaxed);
+        // Ordering: Release pairs with the Acquire in `Seat::free`.
+        self.seat.free.store(free + 1, Ordering::Release);
         self.seat.set(Doing::Idle);
     }
 
@@ -190,5 +226,27 @@ impl Drop for Sitter<'_> {
         disturb::end();
         self.run.add(self.tally);
         self.seat.set(Doing::Absent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_passes_when_everybody_else_has_held_nothing() {
+        let seats = Seats::new();
+        for seat in &seats.seats[..3] {
+            seat.set(Doing::Entering);
+        }
+        let period = seats.period();
+        assert!(!period.has_passed(&seats, 0));
+        // Ordering: Relaxed; there is one thread.
+        seats.seats[1].free.store(1, Ordering::Relaxed);
+        assert!(!period.has_passed(&seats, 0), "seat 2 may be inside still");
+        seats.seats[2].set(Doing::Parked);
+        assert!(period.has_passed(&seats, 0));
+        assert!(!period.has_passed(&seats, 1), "seat 0 may be inside still");
+        assert!(!seats.period().has_passed(&seats, 0), "a new period");
     }
 }

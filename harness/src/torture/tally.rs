@@ -51,6 +51,15 @@ tally! {
     beaten,
     /// Detaches that ran out of patience, to be repeated.
     gave_up,
+    /// Of the detaches: by a poller, when another had given up for good.
+    polled,
+    /// Of the detaches: together with other devices.
+    together,
+    /// Entries by a thread that was inside with its other registration.
+    twofold,
+    /// Of the detaches: by a thread that was inside another device with its
+    /// other registration.
+    aside,
 }
 
 impl Sum for Tally {

@@ -13,6 +13,62 @@
 //! there to be read, so that a control does harm to the checker's bookkeeping
 //! but not to memory.
 
+/// The methods that a control leaves to the strategy in its `device`.
+macro_rules! inherit {
+    ($strategy:ty, $($method:ident),+) => { $(inherit!(@$method $strategy);)+ };
+    (@supported $strategy:ty) => {
+        fn supported() -> Result<(), Unsupported> {
+            <$strategy>::supported()
+        }
+    };
+    (@register $strategy:ty) => {
+        fn register() -> Result<Self::Registration, Unsupported> {
+            <$strategy>::register()
+        }
+    };
+    (@attach $strategy:ty) => {
+        fn attach(softc: S) -> Result<Self, Unsupported> {
+            let device = <$strategy>::attach(softc)?;
+            Ok(Self { device })
+        }
+    };
+    (@acquire $strategy:ty) => {
+        fn acquire<'g>(
+            &'g self,
+            registration: &'g Self::Registration,
+        ) -> Result<Self::Guard<'g>, Detached> {
+            self.device.acquire(registration)
+        }
+    };
+    (@detach $strategy:ty) => {
+        fn detach(&self, registration: &mut Self::Registration) -> Result<S, Detached> {
+            self.device.detach(registration)
+        }
+    };
+    (@detach_timeout $strategy:ty) => {
+        fn detach_timeout(
+            &self,
+            registration: &mut Self::Registration,
+            patience: Duration,
+        ) -> Result<S, DetachError> {
+            self.device.detach_timeout(registration, patience)
+        }
+    };
+    (@safe_point $strategy:ty) => {
+        fn safe_point(registration: &mut Self::Registration) {
+            <$strategy>::safe_point(registration);
+        }
+    };
+    (@offline $strategy:ty) => {
+        fn offline<R>(
+            registration: &mut Self::Registration,
+            blocked: impl FnOnce() -> R,
+        ) -> R {
+            <$strategy>::offline(registration, blocked)
+        }
+    };
+}
+
 #[cfg(not(loom))]
 mod cpus;
 pub mod dying_membarrier_only;
@@ -21,8 +77,13 @@ pub mod gate_rseq_plain;
 pub mod kept_late;
 pub mod lost_wakeup;
 pub mod percpu_add_before_sum;
+pub mod poll_forgets;
 pub mod refcount_nobarrier;
 pub mod restart_early;
+#[cfg(not(loom))]
+pub mod shared_section;
+pub mod together_early;
+pub mod together_holding;
 pub mod turnstile_enter_first;
 #[cfg(not(loom))]
 pub mod turnstile_net;
@@ -32,13 +93,17 @@ pub mod xcall_sleepers;
 #[doc(inline)]
 pub use {
     dying_membarrier_only::DyingMembarrierOnly, kept_late::KeptLate, lost_wakeup::LostWakeup,
-    percpu_add_before_sum::PercpuAddBeforeSum, refcount_nobarrier::RefcountNobarrier,
-    restart_early::RestartEarly, turnstile_enter_first::TurnstileEnterFirst,
-    turnstile_nofence::TurnstileNofence, xcall_sleepers::XcallSleepers,
+    percpu_add_before_sum::PercpuAddBeforeSum, poll_forgets::PollForgets,
+    refcount_nobarrier::RefcountNobarrier, restart_early::RestartEarly,
+    together_early::TogetherEarly, together_holding::TogetherHolding,
+    turnstile_enter_first::TurnstileEnterFirst, turnstile_nofence::TurnstileNofence,
+    xcall_sleepers::XcallSleepers,
 };
 #[cfg(not(loom))]
 #[doc(inline)]
-pub use {gate_rseq_plain::GateRseqPlain, turnstile_net::TurnstileNet};
+pub use {
+    gate_rseq_plain::GateRseqPlain, shared_section::SharedSection, turnstile_net::TurnstileNet,
+};
 
 /// What is wrong with a control, and who should notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +176,10 @@ controls! {
     lost_wakeup::LostWakeup, CONTROL;
     restart_early::RestartEarly, CONTROL;
     percpu_add_before_sum::PercpuAddBeforeSum, CONTROL;
+    poll_forgets::PollForgets, CONTROL;
+    together_early::TogetherEarly, CONTROL;
+    together_holding::TogetherHolding, CONTROL;
+    shared_section::SharedSection, CONTROL;
     refcount_nobarrier::RefcountNobarrier, CONTROL;
 }
 

@@ -4,7 +4,7 @@
 
 use detach_strategies::controls::{
     DyingMembarrierOnly, KeptLate, LostWakeup, PercpuAddBeforeSum, RefcountNobarrier, RestartEarly,
-    TurnstileEnterFirst, TurnstileNofence, XcallSleepers,
+    TogetherEarly, TurnstileEnterFirst, TurnstileNofence, XcallSleepers,
 };
 
 use crate::scenes;
@@ -68,5 +68,12 @@ fn kept_late() {
 fn restart_early() {
     is_caught(3, &DEADLOCK, || {
         scenes::sleep_for_ever::<RestartEarly<Softc>>(1);
+    });
+}
+
+#[test]
+fn together_early() {
+    is_caught(3, &UNPROTECTED, || {
+        scenes::together::<TogetherEarly<Softc>>()
     });
 }
