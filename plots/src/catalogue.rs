@@ -90,6 +90,7 @@ const GOOD: Wanted = Wanted {
     threads: Threads::Good,
     hold_ns: None,
     devices: None,
+    together: false,
     detach_rate: None,
 };
 /// A microsecond: long against every acquire, short against every system call.
@@ -251,9 +252,9 @@ pub(crate) const ENTRIES: &[Entry] = &[
     Entry {
         scenario: "bulk_detach",
         theme: Theme::Detaching,
-        title: "Detaching many devices together",
+        title: "Detaching many devices, one by one and together",
         question: "A bus goes, and all that hangs on it. Do many devices take as many times \
-                   what one takes?",
+                   what one takes, and does it help to say so in one call?",
         value_title: "time until all were detached",
         kind: Kind::Levels {
             axis: Varied::Devices,

@@ -14,6 +14,7 @@ pub(crate) struct Setting {
     pub(crate) hold_ns: u64,
     pub(crate) devices: usize,
     pub(crate) skewed: bool,
+    pub(crate) together: bool,
     pub(crate) detach_rate: u64,
 }
 
@@ -74,6 +75,8 @@ pub(crate) struct Wanted {
     pub(crate) threads: Threads,
     pub(crate) hold_ns: Option<u64>,
     pub(crate) devices: Option<usize>,
+    /// Whether they are detached in one call; there is nothing near to it.
+    pub(crate) together: bool,
     pub(crate) detach_rate: Option<u64>,
 }
 
@@ -94,6 +97,7 @@ impl Setting {
             hold_ns: key.hold_ns,
             devices: key.devices,
             skewed: key.skewed,
+            together: key.together,
             detach_rate: key.detach_rate,
         }
     }
@@ -127,7 +131,7 @@ impl Setting {
 
     /// What it is made of: a name, a level, and how it is said, where there is
     /// anything to say.
-    fn parts(&self) -> [(&'static str, u64, Option<String>); 5] {
+    fn parts(&self) -> [(&'static str, u64, Option<String>); 6] {
         let hold = show::nanoseconds(self.hold_ns as f64);
         let rate = show::magnitude(self.detach_rate as f64);
         [
@@ -150,6 +154,11 @@ impl Setting {
                 "skewed",
                 u64::from(self.skewed),
                 self.skewed.then(|| "skewed".to_owned()),
+            ),
+            (
+                "together",
+                u64::from(self.together),
+                self.together.then(|| "together".to_owned()),
             ),
             (
                 "rate",
@@ -180,6 +189,7 @@ pub(crate) fn representative(data: &Data<'_>, scenario: &str, wanted: Wanted) ->
         Threads::Fewest => left.iter().map(|setting| setting.threads).min(),
     };
     left.retain(|setting| Some(setting.threads) == threads);
+    left.retain(|setting| setting.together == wanted.together);
     if left.iter().any(|setting| !setting.skewed) {
         left.retain(|setting| !setting.skewed);
     }
@@ -209,6 +219,7 @@ mod tests {
         hold_ns: 0,
         devices: 1,
         skewed: false,
+        together: false,
         detach_rate: 0,
     };
 

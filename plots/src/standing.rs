@@ -98,7 +98,8 @@ pub(crate) fn columns<'a>(data: &'a Data<'_>) -> Vec<Column<'a>> {
         } = *entry;
         let memory = column(data, entry, ("memory", Value::Bytes), MOST_DEVICES);
         let own = column(data, entry, (heading, number), wanted);
-        own.into_iter().chain(memory)
+        let together = column(data, entry, ("detach 100 at once", Value::Each), TOGETHER);
+        own.into_iter().chain(together).chain(memory)
     };
     ENTRIES.iter().flat_map(of).collect()
 }
@@ -118,7 +119,15 @@ const MOST_DEVICES: Wanted = Wanted {
     threads: Threads::Good,
     hold_ns: None,
     devices: Some(usize::MAX),
+    together: false,
     detach_rate: None,
+};
+
+/// As many devices as stand for detaches one by one.
+const TOGETHER: Wanted = Wanted {
+    devices: Some(100),
+    together: true,
+    ..MOST_DEVICES
 };
 
 fn column<'a>(

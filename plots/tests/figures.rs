@@ -432,6 +432,41 @@ fn zero_has_a_place_of_its_own_and_the_reference_a_name() {
     assert!(disturbance.has("100%"));
 }
 
+/// One call for many devices has a line of its own, of the strategy's colour,
+/// and stands for itself in the overview.
+#[test]
+fn devices_detached_together_are_told_from_those_detached_one_by_one() {
+    let name = "everything, one of it";
+    let (_, recorded, _) = world(name);
+    // Of a dashed line, each dash is one.
+    let lines = |recorded: &Recorded| {
+        let drawings = drawings(recorded).expect("figures");
+        let found = drawings.iter().find(|one| one.name == "bulk-detach");
+        let svg = &found.expect("a figure").svg;
+        svg.matches("<polyline fill=\"none\" opacity=\"0.85\"")
+            .count()
+    };
+    let mut apart = recorded.clone();
+    apart
+        .measurements
+        .retain(|measurement| !measurement.workload.together);
+    // In each of the two panels.
+    assert_eq!(lines(&apart), 2);
+    assert!(lines(recorded) >= 8, "{}", lines(recorded));
+
+    let told = "Dashed, hollow: detached together in one call";
+    let words = |page: &Page| page.all_words();
+    assert!(words(pick(&world(name).2, "bulk-detach")).contains(told));
+    assert!(!words(&figure(&apart, "bulk-detach")).contains(told));
+
+    // 250 ns and 60 ns for each of a hundred, against 250 ns for each.
+    let page = pick(&world(name).2, "overview");
+    let column = "detach 100 at once: 1 worker, 100 devices, together";
+    assert!(page.all_words().contains(column), "{}", page.all_words());
+    assert!(page.has("detach 100 at once") && page.has("detach 100, each"));
+    assert!(!figure(&apart, "overview").has("detach 100 at once"));
+}
+
 #[test]
 fn what_protection_adds_needs_something_to_add_to() {
     let (_, _, figures) = world("everything, one of it");

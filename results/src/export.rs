@@ -40,6 +40,8 @@ pub struct ExportRow {
     pub hold_ns: u64,
     /// Whether some devices were picked more often than others.
     pub skewed: bool,
+    /// Whether the devices were detached in one call.
+    pub together: bool,
     /// Detaches of other devices per second that were asked for.
     pub detach_rate: u64,
     /// Id of the strategy.
@@ -232,6 +234,7 @@ impl ExportRow {
             devices: self.devices,
             hold_ns: self.hold_ns,
             skewed: self.skewed,
+            together: self.together,
             detach_rate: self.detach_rate,
             strategy: self.strategy.clone(),
         }
@@ -246,6 +249,7 @@ impl ExportRow {
             devices: key.devices,
             hold_ns: key.hold_ns,
             skewed: key.skewed,
+            together: key.together,
             detach_rate: key.detach_rate,
             strategy: key.strategy,
             records: row.records,

@@ -96,6 +96,9 @@ impl Key {
         if self.skewed {
             text += ", skewed";
         }
+        if self.together {
+            text += ", together";
+        }
         if self.detach_rate > 0 {
             text += &format!(", {} detaches/s", self.detach_rate);
         }
@@ -115,15 +118,16 @@ mod tests {
             devices: 1,
             hold_ns: 0,
             skewed: false,
+            together: false,
             detach_rate: 0,
             strategy: "turnstile".into(),
         };
         assert_eq!(key.setting(), "1 worker");
         (key.threads, key.devices, key.hold_ns) = (2, 16, 1_500);
-        (key.skewed, key.detach_rate) = (true, 100);
+        (key.skewed, key.together, key.detach_rate) = (true, true, 100);
         assert_eq!(
             key.setting(),
-            "2 workers, 16 devices, held 1.5 µs, skewed, 100 detaches/s"
+            "2 workers, 16 devices, held 1.5 µs, skewed, together, 100 detaches/s"
         );
     }
 

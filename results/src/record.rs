@@ -195,6 +195,10 @@ pub struct Workload {
     /// distribution) rather than all alike.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skewed: bool,
+    /// Whether all devices were detached in one call (`detach_all`) rather than
+    /// one after the other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub together: bool,
     /// Detaches of other devices per second that were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detach_rate: Option<u64>,

@@ -16,7 +16,8 @@
 //! - A measurement may hold how long single visits took (`visit_ns`,
 //!   `clock_ns`), a third kind beside costs and detaches.
 //! - A workload may say how long holders stay (`hold_ns`), whether devices are
-//!   picked unevenly (`skewed`), and how many detaches take place meanwhile
+//!   picked unevenly (`skewed`), whether they are detached in one call
+//!   (`together`), and how many detaches take place meanwhile
 //!   (`detach_rate`); figures may say `bytes_per_device`,
 //!   `detaches_per_second`, `refused_ns`, `overtook` and `round_p50_ns`.
 //! - `run.json` may hold a `calibration` and `probes`, and more about the

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use detach_results::compare::{LackedBy, Options};
 use detach_results::export::{Export, ExportRow};
-use detach_results::{BASELINE, Disturbance, Recorded, SCHEMA_VERSION};
+use detach_results::{BASELINE, Comparison, Disturbance, Recorded, SCHEMA_VERSION};
 
 fn sample() -> Recorded {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sample-run-2");
@@ -114,6 +115,36 @@ fn rows_hold_figures_ratios_and_spreads() {
     let absent = Export::new(&sample(), "absent").unwrap();
     assert!(!absent.has_baseline());
     assert!(absent.rows.iter().all(|row| row.ratio.is_none()));
+}
+
+/// What was detached in one call is not what was detached one by one.
+#[test]
+fn devices_that_were_detached_together_are_a_row_of_their_own() {
+    let mut recorded = sample();
+    let mut together = recorded.measurements.clone();
+    together.retain(|measurement| measurement.scenario == "late_drain");
+    for measurement in &mut together {
+        measurement.workload.together = true;
+    }
+    recorded.measurements.extend(together);
+    let export = Export::new(&recorded, BASELINE).unwrap();
+    let rows = export.rows.iter();
+    let rows = rows.filter(|row| row.scenario == "late_drain");
+    let found: Vec<_> = rows.map(|row| (row.together, row.records)).collect();
+    assert_eq!(found, [(false, 2), (true, 2)]);
+    let markdown = export.markdown();
+    assert!(markdown.contains("held 1 ms, together |"), "{markdown}");
+
+    let options = Options::default();
+    let comparison = Comparison::new(&sample(), &[recorded], &options).unwrap();
+    let missing = &comparison.candidates[0].missing;
+    let lacked = missing.iter().find(|missing| missing.key.together);
+    assert_eq!(lacked.unwrap().lacked_by, LackedBy::Reference);
+    let csv = comparison.csv();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let lines = reader.deserialize::<BTreeMap<String, String>>();
+    let lines = lines.filter(|line| line.as_ref().unwrap()["together"] == "true");
+    assert_eq!(lines.count(), 1, "{csv}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ const BLOCK_OVERHEAD: Duration = Duration::from_millis(60);
 /// What a campaign without a time of its own gives each case, and the least and
 /// the most that it takes in all.
 const SHARE: Duration = Duration::from_millis(480);
-const DEFAULT_TIME: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(264));
+const DEFAULT_TIME: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(270));
 
 /// In how many blocks the first one counts that also has to find out how many
 /// iterations fill a round.

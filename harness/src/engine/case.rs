@@ -18,6 +18,8 @@ pub struct Level {
     pub devices: usize,
     /// Whether some devices are picked more often than others.
     pub skewed: bool,
+    /// Whether the devices are detached in one call.
+    pub together: bool,
     /// Detaches of other devices per second.
     pub detach_rate: u64,
 }
@@ -28,6 +30,7 @@ impl Default for Level {
             hold_ns: 0,
             devices: 1,
             skewed: false,
+            together: false,
             detach_rate: 0,
         }
     }
@@ -112,6 +115,7 @@ impl fmt::Display for Case {
             hold_ns,
             devices,
             skewed,
+            together,
             detach_rate,
         } = self.level;
         if hold_ns > 0 {
@@ -122,6 +126,9 @@ impl fmt::Display for Case {
         }
         if skewed {
             f.write_str("/skewed")?;
+        }
+        if together {
+            f.write_str("/together")?;
         }
         if detach_rate > 0 {
             write!(f, "/rate={detach_rate}")?;
@@ -201,13 +208,14 @@ mod tests {
                 hold_ns: 100,
                 devices: 10,
                 skewed: true,
+                together: true,
                 detach_rate: 5,
             },
             ..plain
         };
         assert_eq!(
             case.to_string(),
-            "fast_path/turnstile-twin/2/hold=100ns/devices=10/skewed/rate=5"
+            "fast_path/turnstile-twin/2/hold=100ns/devices=10/skewed/together/rate=5"
         );
     }
 }

@@ -124,7 +124,7 @@ impl Scenario {
             Scenario::Oversubscribed => "a detach whose holders are preempted",
             Scenario::SleepingHolders => "a detach whose holders sleep",
             Scenario::MigratingHolders => "a detach whose holders change their CPU",
-            Scenario::BulkDetach => "detaches of 1 to 1000 devices at once",
+            Scenario::BulkDetach => "detaches of 1 to 1000 devices, one by one and together",
         }
     }
 
@@ -244,7 +244,15 @@ impl Scenario {
                 levels.extend([100, MOST_DEVICES].map(skewed));
                 levels
             }
-            Scenario::BulkDetach => [1, 10, 100, 1_000].map(Level::of_devices).to_vec(),
+            Scenario::BulkDetach => {
+                let together = |devices| Level {
+                    together: true,
+                    ..Level::of_devices(devices)
+                };
+                let mut levels = [1, 10, 100, 1_000].map(Level::of_devices).to_vec();
+                levels.extend([100, 1_000].map(together));
+                levels
+            }
             Scenario::Disturbance => [0, 1_000, 10_000, 100_000]
                 .map(|detach_rate| Level {
                     detach_rate,
@@ -272,6 +280,7 @@ impl Scenario {
             },
             hold_ns: varies_hold.then_some(level.hold_ns),
             skewed: level.skewed,
+            together: level.together,
             detach_rate: (self == Scenario::Disturbance).then_some(level.detach_rate),
             ..seats
         }
@@ -370,6 +379,17 @@ mod tests {
         assert_eq!(Scenario::FastPathPrivate.thread_counts(6), [1, 2, 4, 6, 12]);
         assert_eq!(Scenario::Detach.thread_counts(2), [0, 1, 2, 4]);
         assert_eq!(Scenario::Detach.thread_counts(8), [0, 1, 2, 4, 8, 16]);
+    }
+
+    #[test]
+    fn no_two_levels_of_a_scenario_are_recorded_alike() {
+        for scenario in Scenario::ALL {
+            let recorded = |level: &Level| scenario.describe(level, 1, Workload::default());
+            let levels: Vec<Workload> = scenario.levels().iter().map(recorded).collect();
+            for (index, level) in levels.iter().enumerate() {
+                assert!(!levels[..index].contains(level), "{scenario}: {level:?}");
+            }
+        }
     }
 
     #[test]

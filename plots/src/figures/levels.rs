@@ -119,8 +119,9 @@ fn panel(
     style::sort_ids(&mut strategies);
     strategies.dedup();
     for strategy in &strategies {
-        for skewed in [false, true] {
-            let of_line = |row: &&&Row| row.key.strategy == *strategy && row.key.skewed == skewed;
+        for variation in [false, true] {
+            let of_line =
+                |row: &&&Row| row.key.strategy == *strategy && is_variation(row) == variation;
             let mut points: Vec<Point> = rows
                 .iter()
                 .filter(of_line)
@@ -130,7 +131,7 @@ fn panel(
                     marks.disturbed = reading.rests_on_disturbed;
                     let nothing = value == Value::Overhead
                         && reading.interval.is_some_and(|(low, _)| low <= 0.0);
-                    marks.hollow |= skewed || nothing;
+                    marks.hollow |= variation || nothing;
                     Some(Point {
                         level: axis.level(row),
                         value: reading.value,
@@ -145,7 +146,7 @@ fn panel(
                 lines.push(Line {
                     name: strategy.clone(),
                     style: style::style_of(strategy),
-                    variation: skewed,
+                    variation,
                     points,
                 });
             }
@@ -172,6 +173,11 @@ fn panel(
             .filter(|_| diagonal.len() > 1)
             .map(|name| (name, diagonal)),
     }
+}
+
+/// Whether a row belongs to the dashed one of its strategy's lines.
+fn is_variation(row: &Row) -> bool {
+    row.key.skewed || row.key.together
 }
 
 fn notes(data: &Data<'_>, entry: &Entry, rows: &[&Row], overhead: bool) -> Vec<String> {
@@ -233,6 +239,13 @@ fn notes(data: &Data<'_>, entry: &Entry, rows: &[&Row], overhead: bool) -> Vec<S
     if rows.iter().any(|row| row.key.skewed) {
         notes.push(
             "Dashed, hollow: skewed, some devices are entered more often than others.".to_owned(),
+        );
+    }
+    if rows.iter().any(|row| row.key.together) {
+        notes.push(
+            "Dashed, hollow: detached together in one call, which is one grace period where the \
+             strategy has one for many."
+                .to_owned(),
         );
     }
     if axis == Varied::Devices && rows.iter().any(|row| row.detach.is_some()) {

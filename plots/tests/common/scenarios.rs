@@ -32,6 +32,7 @@ struct At {
     hold_ns: Option<u64>,
     devices: usize,
     skewed: bool,
+    together: bool,
     rate: Option<u64>,
 }
 
@@ -49,6 +50,7 @@ impl Invented {
             devices: at.devices.max(1),
             hold_ns: at.hold_ns,
             skewed: at.skewed,
+            together: at.together,
             detach_rate: at.rate,
             ..self.workload(at.threads, false)
         };
@@ -217,6 +219,19 @@ impl Invented {
         for devices in [1, 10, 100, 1_000] {
             let at = At { devices, ..lone };
             push("bulk_detach", at, who.detach * devices as f64, &|_| {});
+        }
+        for devices in [100, 1_000] {
+            let at = At {
+                devices,
+                together: true,
+                ..lone
+            };
+            push(
+                "bulk_detach",
+                at,
+                who.detach + 60.0 * devices as f64,
+                &|_| {},
+            );
         }
         if waits {
             push("hold_file", held(2_000), who.detach + 1_500.0, &|_| {});

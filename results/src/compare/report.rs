@@ -180,6 +180,7 @@ struct Line<'a> {
     devices: usize,
     hold_ns: u64,
     skewed: bool,
+    together: bool,
     detach_rate: u64,
     strategy: &'a str,
     quantity: Option<&'a str>,
@@ -209,6 +210,7 @@ impl<'a> Line<'a> {
             devices: key.devices,
             hold_ns: key.hold_ns,
             skewed: key.skewed,
+            together: key.together,
             detach_rate: key.detach_rate,
             strategy: &key.strategy,
             ..Line::default()

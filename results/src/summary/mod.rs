@@ -62,6 +62,9 @@ pub struct Key {
     /// Whether some devices were picked more often than others.
     #[serde(default)]
     pub skewed: bool,
+    /// Whether the devices were detached in one call.
+    #[serde(default)]
+    pub together: bool,
     /// Detaches of other devices per second that were asked for.
     #[serde(default)]
     pub detach_rate: u64,
@@ -78,6 +81,7 @@ impl Key {
             devices: measurement.workload.devices,
             hold_ns: measurement.workload.hold_ns.unwrap_or(0),
             skewed: measurement.workload.skewed,
+            together: measurement.workload.together,
             detach_rate: measurement.workload.detach_rate.unwrap_or(0),
             strategy: measurement.strategy.clone(),
         }

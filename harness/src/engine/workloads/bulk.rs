@@ -2,17 +2,18 @@
 //! once.
 //!
 //! A bus goes, and everything on it; a server shuts down. One thread detaches
-//! all devices, one after the other, while the workers go round entering them.
-//! One latency is recorded for all devices of a *group* together, from the
-//! first call to the last return; the cost of one is that over their number.
-//! Fixed costs that a strategy pays for every detach, such as a heavy fence,
-//! are paid as often. How many workers are awake matters as much: a heavy fence
-//! skips the CPU of one that sleeps.
+//! all devices while the workers go round entering them: one after the other,
+//! or *together*, in one call of `detach_all`. One latency is recorded for all
+//! devices of a *group*, from the first call to the last return; the cost of one
+//! is that over their number. Fixed costs that a strategy pays for every detach,
+//! such as a heavy fence, are paid as often one by one, and once together where
+//! one grace period will do for all. How many workers are awake matters as much:
+//! a heavy fence skips the CPU of one that sleeps.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use detach_strategies::{DeviceRef, Reclaim, Unsupported};
+use detach_strategies::{Detached, DeviceRef, Reclaim, Unsupported};
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -30,14 +31,21 @@ use crate::engine::{Seen, count};
 struct Stage<'d, D> {
     crew: Crew,
     groups: &'d [Vec<Padded<D>>],
+    /// Whether a group is detached in one call.
+    together: bool,
     /// Groups that the workers may enter so far.
     published: Padded<AtomicUsize>,
     /// For each worker, the groups that it has been inside of so far.
     arrived: Vec<Padded<AtomicUsize>>,
 }
 
-/// Detaches `iterations` groups of `size` devices.
-pub(super) fn measure<D>(fleet: &Fleet, iterations: u64, size: usize) -> Result<Seen, RoundError>
+/// Detaches `iterations` groups of `size` devices, each in one call or one by one.
+pub(super) fn measure<D>(
+    fleet: &Fleet,
+    iterations: u64,
+    size: usize,
+    together: bool,
+) -> Result<Seen, RoundError>
 where
     D: DeviceRef<Softc = Softc>,
 {
@@ -54,6 +62,7 @@ where
         let stage = Stage {
             crew: Crew::new(fleet),
             groups: &groups,
+            together,
             published: Padded(AtomicUsize::new(1)),
             arrived: (0..workers).map(|_| Padded::default()).collect(),
         };
@@ -61,7 +70,7 @@ where
         let parts = fleet.run(|seat| {
             stage.crew.part(|| match seat {
                 Seat::Worker(worker) => stage.work(worker),
-                Seat::Detacher => stage.detach_all(begun, chance.clone()),
+                Seat::Detacher => stage.detach_groups(begun, chance.clone()),
             })
         });
         gather(parts, &mut phases, &mut seen)?;
@@ -98,7 +107,7 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
         let noise = ThreadNoise::now();
         for (number, group) in self.groups.iter().enumerate() {
             self.crew.wait_until::<D>(&mut registration, || {
-                // Ordering: Acquire pairs with the Release in `detach_all`.
+                // Ordering: Acquire pairs with the Release in `detach_groups`.
                 self.published.load(Ordering::Acquire) > number
             })?;
             // Ordering: Relaxed; whoever finds itself overtaken only reports it.
@@ -114,7 +123,7 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
                         return Err(Trouble::Overtaken);
                     }
                 }
-                // Ordering: Release pairs with the Acquire in `detach_all`.
+                // Ordering: Release pairs with the Acquire in `detach_groups`.
                 self.arrived[worker].store(number + 1, Ordering::Release);
                 D::safe_point(&mut registration);
             }
@@ -123,7 +132,7 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
     }
 
     /// The detacher's part.
-    fn detach_all(&self, first: u64, mut chance: SmallRng) -> Result<Home, Trouble> {
+    fn detach_groups(&self, first: u64, mut chance: SmallRng) -> Result<Home, Trouble> {
         let mut registration = D::register()?;
         let mut timed = Timed::default();
         self.crew.meet::<D>(&mut registration)?;
@@ -136,18 +145,30 @@ impl<D: DeviceRef<Softc = Softc>> Stage<'_, D> {
                     .iter()
                     .all(|arrived| arrived.load(Ordering::Acquire) > number)
             })?;
+            let devices: Vec<&D> = group.iter().map(|device| &device.0).collect();
+            // A device that nobody tells of counts as one that was refused.
+            let mut found = vec![Err(Detached); devices.len()];
             let settling = chance.random_range(SETTLE_NS);
             settle::<D>(&self.crew, clock, &mut registration, settling)?;
 
             let called = clock.now();
-            for (index, device) in group.iter().enumerate() {
-                let expected = serial(first + number as u64, index, group.len());
-                let found = device.detach(&mut registration)?.serial;
+            if self.together {
+                D::detach_all(&devices, &mut registration, |index, outcome| {
+                    found[index] = outcome.map(|softc| softc.serial);
+                });
+            } else {
+                for (device, found) in devices.iter().zip(&mut found) {
+                    *found = device.detach(&mut registration).map(|softc| softc.serial);
+                }
+            }
+            timed.latencies.push(clock.now().saturating_sub(called));
+            for (index, found) in found.into_iter().enumerate() {
+                let expected = serial(first + number as u64, index, devices.len());
+                let found = found?;
                 if found != expected {
                     return Err(Trouble::WrongSoftc { expected, found });
                 }
             }
-            timed.latencies.push(clock.now().saturating_sub(called));
             // Ordering: Release pairs with the Acquire in `work`.
             self.published.store(number + 2, Ordering::Release);
         }

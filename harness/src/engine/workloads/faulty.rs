@@ -20,11 +20,12 @@ use crate::engine::softc::{Payload, Softc};
 
 type Sound<S = Softc> = Refcount<S>;
 
+type Bulk = fn(&Fleet, u64, usize, bool) -> Result<Seen, RoundError>;
+
 /// Has room for one thread.
 const FULL: u8 = 0;
 /// Hands over the softc of another device.
 const MIXED_UP: u8 = 1;
-/// Never becomes free.
 /// Is detached as soon as it is attached.
 const GONE: u8 = 3;
 /// Panics at the third detach.
@@ -33,10 +34,14 @@ const PANICS: u8 = 4;
 const EARLY: u8 = 5;
 /// Lets people in when it is detached.
 const UNDEAD: u8 = 6;
-/// Refuses one entry in four, and lets people in the next time.
-const REVOLVING: u8 = 8;
 /// Claims that it waits for the holders of every device, and does not.
 const BOASTS: u8 = 7;
+/// Refuses one entry in four, and lets people in the next time.
+const REVOLVING: u8 = 8;
+/// Detaches one device as it should, and many without waiting for anybody.
+const HASTY: u8 = 9;
+/// Does not tell what became of the last of many devices.
+const SILENT: u8 = 10;
 
 struct Faulty<const FAULT: u8, S: Payload = Softc> {
     device: Sound<S>,
@@ -48,6 +53,17 @@ static REGISTERED: AtomicUsize = AtomicUsize::new(0);
 
 /// Entries into [`REVOLVING`] so far. One test only uses it.
 static ENTRIES: AtomicUsize = AtomicUsize::new(0);
+
+impl<const FAULT: u8, S: Payload> Faulty<FAULT, S> {
+    /// What the winner of a detach gets.
+    fn hand_over(softc: S) -> S {
+        match FAULT {
+            MIXED_UP => S::make(softc.serial() + 1).expect("a word is always there"),
+            PANICS if softc.serial() == 2 => panic!("on purpose"),
+            _ => softc,
+        }
+    }
+}
 
 impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
     type Softc = S;
@@ -96,12 +112,26 @@ impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
         if matches!(FAULT, EARLY | UNDEAD) {
             return Ok(self.copy);
         }
-        let softc = self.device.detach(registration)?;
-        match FAULT {
-            MIXED_UP => Ok(S::make(softc.serial() + 1).expect("a word is always there")),
-            PANICS if softc.serial() == 2 => panic!("on purpose"),
-            _ => Ok(softc),
+        self.device.detach(registration).map(Self::hand_over)
+    }
+
+    fn detach_all(
+        devices: &[&Self],
+        registration: &mut Self::Registration,
+        mut tell: impl FnMut(usize, Result<S, Detached>),
+    ) {
+        if matches!(FAULT, EARLY | UNDEAD | HASTY) {
+            for (place, device) in devices.iter().enumerate() {
+                tell(place, Ok(device.copy));
+            }
+            return;
         }
+        let sound: Vec<&Sound<S>> = devices.iter().map(|faulty| &faulty.device).collect();
+        Sound::detach_all(&sound, registration, |place, outcome| {
+            if FAULT != SILENT || place + 1 < devices.len() {
+                tell(place, outcome.map(Self::hand_over));
+            }
+        });
     }
 
     fn detach_timeout(
@@ -187,10 +217,26 @@ fn a_holder_that_is_overtaken_ends_the_round() {
 #[test]
 fn a_holder_that_is_overtaken_in_bulk_ends_the_round() {
     // Nobody is ever refused, so somebody is inside all the time.
-    let error = bulk::measure::<Faulty<EARLY>>(&fleet(2, true), 1_000, 10)
-        .err()
-        .unwrap();
-    assert!(matches!(error, RoundError::Overtaken), "{error}");
+    let fleet = fleet(2, true);
+    for (together, round) in [
+        (false, bulk::measure::<Faulty<EARLY>> as Bulk),
+        (true, bulk::measure::<Faulty<HASTY>>),
+    ] {
+        let error = round(&fleet, 1_000, 10, together).err().unwrap();
+        assert!(matches!(error, RoundError::Overtaken), "{error}");
+    }
+    // The faults of one way are not those of the other.
+    assert!(bulk::measure::<Faulty<HASTY>>(&fleet, 3, 10, false).is_ok());
+}
+
+#[test]
+fn many_detaches_together_are_told_each_with_its_own_softc() {
+    let fleet = fleet(1, true);
+    assert!(bulk::measure::<Sound>(&fleet, 3, 10, true).is_ok());
+    let wrong = bulk::measure::<Faulty<MIXED_UP>>(&fleet, 3, 10, true);
+    assert!(matches!(wrong, Err(RoundError::WrongSoftc { .. })));
+    let untold = bulk::measure::<Faulty<SILENT>>(&fleet, 3, 10, true);
+    assert!(matches!(untold, Err(RoundError::Refused)));
 }
 
 #[cfg(unix)]

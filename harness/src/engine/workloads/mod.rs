@@ -135,7 +135,7 @@ impl Visitor<Softc> for OfWords<'_> {
                 detach::measure::<D, _>(fleet, n, &Manners::polite(moving))
             }
             Scenario::Bystander => bystander::measure::<D>(fleet, n, level.hold_ns),
-            Scenario::BulkDetach => bulk::measure::<D>(fleet, n, level.devices),
+            Scenario::BulkDetach => bulk::measure::<D>(fleet, n, level.devices, level.together),
             Scenario::HoldFile => unreachable!("its devices are files"),
         }
     }
