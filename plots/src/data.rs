@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use detach_results::{
-    BASELINE, Measurement, Recorded, Row, Run, Summary, SummaryError, UNKNOWN, show,
+    BASELINE, Measurement, Recorded, Row, Run, Summary, SummaryError, UNKNOWN, WHY_SLEEPS_MATTER,
+    show, sleeps_differ,
 };
 
 use crate::error::PlotError;
+use crate::setting::Setting;
 use crate::style;
 
 /// The scenario in which all workers share one device.
@@ -204,6 +206,7 @@ impl<'a> Data<'a> {
             ));
         }
         notes.extend(self.set_apart(&rows));
+        notes.extend(sleepers(&rows));
         notes.extend(twins(rows.iter().map(|row| row.key.strategy.as_str())));
         let mut unsupported: Vec<String> = Vec::new();
         for (strategy, reason) in scenarios.iter().flat_map(|name| self.unsupported_in(name)) {
@@ -230,6 +233,25 @@ impl<'a> Data<'a> {
         (disturbed > 0)
             .then(|| format!("{disturbed} of {samples} samples were disturbed and set apart."))
     }
+}
+
+/// Whose workers slept where those of others at the same setting did not, out of
+/// rows sorted by their keys.
+fn sleepers(rows: &[&Row]) -> Option<String> {
+    let place = |row: &Row| (row.key.scenario.clone(), Setting::of(&row.key));
+    let alike = rows.chunk_by(|one, next| place(one) == place(next));
+    let apart = alike.filter(|rows| sleeps_differ(rows.iter().copied()));
+    let slept = apart
+        .flatten()
+        .filter(|row| row.workers_slept() == Some(true));
+    let mut ids: Vec<String> = slept.map(|row| row.key.strategy.clone()).collect();
+    style::sort_ids(&mut ids);
+    ids.dedup();
+    let ids = (!ids.is_empty()).then(|| ids.join(", "))?;
+    Some(format!(
+        "Workers slept in most detaches of {ids}, and not in those of others at the same setting: \
+         {WHY_SLEEPS_MATTER}."
+    ))
 }
 
 /// What a strategy's twin is, where one is shown.

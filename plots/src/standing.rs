@@ -1,12 +1,12 @@
 //! One number for each scenario and strategy: what the overview and the short
 //! table show of all scenarios at once.
 
-use detach_results::Row;
+use detach_results::{Row, sleeps_differ};
 
 use crate::catalogue::{ENTRIES, Entry, Theme};
 use crate::data::Data;
 use crate::setting::{Setting, Threads, Wanted, representative};
-use crate::table::sign;
+use crate::table::{sign, slept};
 use crate::value::{FLOOR, Reading, Value};
 
 /// A strategy whose numbers are shown, but do not compete.
@@ -62,11 +62,17 @@ impl<'a> Column<'a> {
         self.entry.theme
     }
 
-    /// A cell's number with its unit, and the sign of those that rest on
-    /// disturbed samples.
+    /// A cell's number with its unit, and the signs of those that rest on
+    /// disturbed samples, and of those whose workers slept.
     pub(crate) fn write(&self, cell: &Cell<'_>) -> String {
         let sign = sign(cell.reading.rests_on_disturbed);
-        format!("{}{sign}", (self.value.format())(cell.reading.value))
+        let slept = slept(cell.row, self.sleeps_differ());
+        format!("{}{sign}{slept}", (self.value.format())(cell.reading.value))
+    }
+
+    /// Whether the sleep of workers sets some of the cells apart.
+    pub(crate) fn sleeps_differ(&self) -> bool {
+        sleeps_differ(self.cells.iter().map(|cell| cell.row))
     }
 
     /// How many times as bad as the best a cell is, by numbers that were pooled

@@ -1,7 +1,7 @@
 //! The summary of a run as tables: for a terminal, and in Markdown.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use detach_results::{Recorded, Row, show};
+use detach_results::{Recorded, Row, WHY_SLEEPS_MATTER, show, sleeps_differ};
 
 use crate::data::{Curve, DETACH, Data, SHARED, twins};
 use crate::error::PlotError;
@@ -21,6 +21,12 @@ pub(crate) struct Grid {
     pub(crate) title: String,
     pub(crate) header: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Grid {
+    fn cells(&self) -> impl Iterator<Item = &String> {
+        self.rows.iter().flatten()
+    }
 }
 
 /// The tables of a run, and what must be said below them.
@@ -158,6 +164,16 @@ pub(crate) fn tables(data: &Data<'_>) -> Tables {
         });
     }
     let rows = || costs.iter().chain(&detaches).flat_map(|curve| &curve.rows);
+    if grids
+        .iter()
+        .flat_map(Grid::cells)
+        .any(|cell| cell.ends_with(SLEPT))
+    {
+        notes.push(format!(
+            "~ workers slept in most of these detaches, and not in those of others at the same \
+             setting: {WHY_SLEEPS_MATTER}."
+        ));
+    }
     if rows().any(|row| row.detacher_shares_cpu) {
         notes.push("* the detacher shared its CPU with a worker.".to_owned());
     }
@@ -318,13 +334,17 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
     let row = |curve: &Curve<'_>| {
         let mut cells = vec![curve.strategy.clone()];
         for count in counts {
+            let rows = curves
+                .iter()
+                .filter_map(|curve| row_at(curve, count.workers));
+            let apart = sleeps_differ(rows);
             let found = row_at(curve, count.workers);
             let found = found.and_then(|row| Some((row, row.detach.as_ref()?)));
             cells.push(found.map_or("-".to_owned(), |(row, detach)| {
                 let latency = &detach.latency_ns;
                 let (p50, p99) = (latency.p50 as f64, latency.p99 as f64);
                 let text = format!("{} / {}", show::nanoseconds(p50), show::nanoseconds(p99));
-                text + sign(row.rests_on_disturbed)
+                text + sign(row.rests_on_disturbed) + slept(row, apart)
             }));
         }
         cells
@@ -340,6 +360,18 @@ fn detach_grid(curves: &[Curve<'_>], counts: &[Count]) -> Grid {
 /// What is put behind a number that rests on disturbed samples.
 pub(crate) fn sign(rests_on_disturbed: bool) -> &'static str {
     if rests_on_disturbed { " !" } else { "" }
+}
+
+/// What is put behind a number whose workers slept, among others whose workers
+/// did not.
+const SLEPT: &str = " ~";
+
+/// That sign, where rows are apart and this is one of those that it belongs to.
+pub(crate) fn slept(row: &Row, apart: bool) -> &'static str {
+    match row.workers_slept() {
+        Some(true) if apart => SLEPT,
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -220,6 +220,58 @@ fn what_is_held_against_disturbed_samples_is_signed() {
     assert!(figure.expect("a figure").svg.contains("A ring also marks"));
 }
 
+/// Makes workers sleep in every detach of a turnstile, and in none of others.
+fn put_to_sleep(recorded: &mut Recorded, which: impl Fn(&Measurement) -> bool) {
+    for measurement in &mut recorded.measurements {
+        let turnstile = measurement.strategy == "turnstile";
+        let sleeps = if turnstile { 1.0 } else { 0.0 };
+        measurement.worker_sleeps = which(measurement).then_some(sleeps);
+    }
+}
+
+#[test]
+fn whose_workers_slept_is_signed_beside_others_whose_did_not() {
+    let mut recorded = Invented {
+        strategies: vec!["turnstile", "refcount"],
+        threads: vec![1],
+        everything: true,
+        blocks: 1,
+        ..Invented::default()
+    }
+    .recorded();
+    let explained = "~ workers slept in most of these detaches";
+    let signs = |recorded: &Recorded| {
+        let text = table::text(recorded).expect("table");
+        let signs = text.matches(" ~ ").count();
+        assert_eq!(text.contains(explained), signs > 0, "{text}");
+        signs
+    };
+    let told = |recorded: &Recorded| -> Vec<String> {
+        let drawings = drawings(recorded).expect("figures").into_iter();
+        let told = drawings.filter(|drawing| drawing.svg.contains("orkers slept in most"));
+        told.map(|drawing| drawing.name).collect()
+    };
+    assert_eq!((signs(&recorded), told(&recorded)), (0, vec![]));
+
+    put_to_sleep(&mut recorded, |one| {
+        one.scenario == "detach" && one.threads == 1
+    });
+    assert_eq!(signs(&recorded), 1);
+    assert_eq!(
+        told(&recorded),
+        ["overview", "tradeoff", "detach", "phases"]
+    );
+    put_to_sleep(&mut recorded, |one| one.scenario == "hold_detach");
+    assert_eq!(signs(&recorded), 1);
+    assert_eq!(told(&recorded), ["overview", "hold-detach"]);
+
+    // Nobody is told from somebody else.
+    recorded
+        .measurements
+        .retain(|one| one.strategy == "turnstile");
+    assert_eq!((signs(&recorded), told(&recorded)), (0, vec![]));
+}
+
 #[test]
 fn a_run_without_measurements_is_an_error_that_says_so() {
     let mut recorded = round_numbers();

@@ -41,6 +41,7 @@ impl Measurement {
         if self.scenario.is_empty() {
             return Err(Implausible::new("scenario", "is empty"));
         }
+        not_negative("worker_sleeps", self.worker_sleeps)?;
         match &self.outcome {
             Outcome::Unsupported { unsupported } if unsupported.is_empty() => {
                 Err(Implausible::new("unsupported", "gives no reason"))
@@ -59,17 +60,8 @@ fn check_cost(cost: &Cost) -> Result<(), Implausible> {
     for value in &cost.set_apart {
         positive("set_apart", *value)?;
     }
-    for (field, value) in [
-        ("bytes_per_device", cost.bytes_per_device),
-        ("detaches_per_second", cost.detaches_per_second),
-    ] {
-        if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
-            return Err(Implausible::new(
-                field,
-                "is not a finite number from zero on",
-            ));
-        }
-    }
+    not_negative("bytes_per_device", cost.bytes_per_device)?;
+    not_negative("detaches_per_second", cost.detaches_per_second)?;
     if !(0.0..=1.0).contains(&cost.fairness) {
         let what = format!("is {}, not between 0 and 1", cost.fairness);
         return Err(Implausible::new("fairness", what));
@@ -120,6 +112,16 @@ fn check_visits(visits: &Visits) -> Result<(), Implausible> {
     match &visits.set_apart {
         Some(apart) => apart.check().map_err(named("set_apart")),
         None => Ok(()),
+    }
+}
+
+fn not_negative(field: &'static str, value: Option<f64>) -> Result<(), Implausible> {
+    match value {
+        Some(value) if !value.is_finite() || value < 0.0 => Err(Implausible::new(
+            field,
+            "is not a finite number from zero on",
+        )),
+        _ => Ok(()),
     }
 }
 

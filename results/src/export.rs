@@ -11,7 +11,7 @@ use crate::read::Recorded;
 use crate::record::Latency;
 use crate::show::{self, Look, NOTHING};
 use crate::stats::Ratio;
-use crate::summary::{Row, Summary, SummaryError};
+use crate::summary::{Row, Summary, SummaryError, WHY_SLEEPS_MATTER};
 
 /// The rows of a run, ready to be written in several formats.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,6 +103,11 @@ pub struct ExportRow {
     pub rests_on_disturbed: bool,
     /// Whether the ratio is.
     pub ratio_rests_on_disturbed: bool,
+    /// How often a worker went to sleep for each call of detach.
+    pub worker_sleeps: Option<f64>,
+    /// Whether workers slept in most detaches of either the strategy or the
+    /// baseline, and not of both.
+    pub sleeps_differ: bool,
     /// More threads than CPUs.
     pub oversubscribed: bool,
     /// The detacher shared its CPU with a worker.
@@ -169,7 +174,15 @@ impl Export {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "\n**{}**\n\n{table}", rows[0].scenario);
         }
-        text + LEGEND
+        text += LEGEND;
+        if self.rows.iter().any(|row| row.sleeps_differ) {
+            let _ = writeln!(
+                text,
+                "- ~: workers slept in most detaches of one of the two strategies, and not of the \
+                 other: {WHY_SLEEPS_MATTER}."
+            );
+        }
+        text
     }
 }
 
@@ -203,11 +216,13 @@ impl ExportRow {
                 format!("{} to {}", show::nanoseconds(low), show::nanoseconds(high))
             })),
             or_nothing(ratio.map(|(ratio, (ci_low, ci_high))| {
-                show::ratio(Ratio {
+                let sides = if self.sleeps_differ { " ~" } else { "" };
+                let ratio = Ratio {
                     ratio,
                     ci_low,
                     ci_high,
-                })
+                };
+                show::ratio(ratio) + sides
             })),
             or_nothing(self.spread_within.map(show::percent)),
             or_nothing(self.spread_between.map(show::percent)),
@@ -260,6 +275,7 @@ impl ExportRow {
             rests_on_disturbed: row.rests_on_disturbed,
             ratio_rests_on_disturbed: row.ratio_rests_on_disturbed,
             oversubscribed: row.oversubscribed,
+            worker_sleeps: row.worker_sleeps,
             detacher_shares_cpu: row.detacher_shares_cpu,
             unsupported: row.unsupported.clone(),
             ..ExportRow::default()
@@ -289,7 +305,14 @@ impl ExportRow {
 }
 
 fn rows(summary: &Summary) -> Vec<ExportRow> {
-    summary.rows.iter().flat_map(rows_of).collect()
+    let rows = summary.rows.iter().flat_map(|row| {
+        let mut rows = rows_of(row);
+        for flat in &mut rows {
+            flat.sleeps_differ = summary.sleeps_differ_from_baseline(row);
+        }
+        rows
+    });
+    rows.collect()
 }
 
 /// A row for each figure; a bare one where there is none.

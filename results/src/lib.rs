@@ -50,6 +50,7 @@
 //!         ..Workload::default()
 //!     },
 //!     block: 0,
+//!     worker_sleeps: None,
 //!     outcome: Outcome::Detach(Box::new(Detach {
 //!         latency_ns: Latency::from_histogram(&latencies).ok_or("no latencies")?,
 //!         last_entry_ns: None,
@@ -128,5 +129,5 @@ pub use stats::{Ratio, StatsError};
 pub use store::{MEASUREMENTS_FILE, RUN_FILE, Recorder, ensure_writable, utc_now};
 pub use summary::{
     BASELINE, CostSummary, DetachSummary, Key, PoolError, Row, Spread, Summary, SummaryError,
-    VisitsSummary,
+    VisitsSummary, WHY_SLEEPS_MATTER, sleeps_differ,
 };

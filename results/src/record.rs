@@ -123,6 +123,13 @@ pub struct Measurement {
     pub workload: Workload,
     /// Block of the campaign that the record belongs to; 0 under criterion.
     pub block: u32,
+    /// How often a worker went to sleep, for each call of detach: voluntary
+    /// context switches of workers while detaches were measured, over calls and
+    /// workers. A late arrival may wait asleep; its CPU is idle then. Absent
+    /// without workers or detaches, where the system does not tell, and in older
+    /// records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_sleeps: Option<f64>,
     /// What was seen.
     #[serde(flatten)]
     pub outcome: Outcome,

@@ -19,7 +19,8 @@
 //!   picked unevenly (`skewed`), whether they are detached in one call
 //!   (`together`), and how many detaches take place meanwhile
 //!   (`detach_rate`); figures may say `bytes_per_device`,
-//!   `detaches_per_second`, `refused_ns`, `overtook` and `round_p50_ns`.
+//!   `detaches_per_second`, `refused_ns`, `overtook` and `round_p50_ns`, and
+//!   measurements how often workers slept (`worker_sleeps`).
 //! - `run.json` may hold a `calibration` and `probes`, and more about the
 //!   machine.
 //!

@@ -189,7 +189,7 @@ fn what_one_side_lacks_is_told() {
     assert!(text.contains("not measured"), "{text}");
     let csv = comparison.csv();
     assert!(
-        csv.contains("only_in_reference,false,false,no timers"),
+        csv.contains("only_in_reference,false,false,false,no timers"),
         "{csv}"
     );
     assert!(csv.contains("only_in_run"), "{csv}");

@@ -24,6 +24,7 @@ fn measurement(strategy: &str, threads: usize, block: u32, outcome: Outcome) -> 
             ..Workload::default()
         },
         block,
+        worker_sleeps: None,
         outcome,
     }
 }

@@ -102,6 +102,14 @@ impl Case {
         }
     }
 
+    /// Calls of the strategy behind one detach that is timed.
+    pub(crate) fn calls(&self) -> usize {
+        match self.scenario {
+            Scenario::BulkDetach if !self.level.together => self.level.devices,
+            _ => 1,
+        }
+    }
+
     /// What all strategies are measured in alike.
     pub(crate) fn setting(&self) -> (Scenario, usize, Level) {
         (self.scenario, self.threads, self.level)

@@ -24,6 +24,9 @@ pub struct Collector {
     undisturbed: Rounds,
     disturbed: Rounds,
     mechanisms: BTreeMap<String, u64>,
+    /// Of workers, while so many detaches took place.
+    sleeps: Option<u64>,
+    detaches: f64,
     noise: Noise,
 }
 
@@ -74,6 +77,8 @@ impl Collector {
             undisturbed: Rounds::default(),
             disturbed: Rounds::default(),
             mechanisms: BTreeMap::new(),
+            sleeps: Some(0),
+            detaches: 0.0,
             noise: Noise::default(),
         }
     }
@@ -93,6 +98,9 @@ impl Collector {
         for (mechanism, times) in &round.mechanisms {
             *self.mechanisms.entry(mechanism.clone()).or_default() += times;
         }
+        let sleeps = self.sleeps.zip(round.worker_sleeps);
+        self.sleeps = sleeps.map(|(sleeps, more)| sleeps + more);
+        self.detaches += round.detaches();
         if self.is_empty() {
             self.workload = Some(round.workload.clone());
             self.noise = round.noise.clone();
@@ -119,6 +127,9 @@ impl Collector {
         } else {
             (self.undisturbed, self.disturbed)
         };
+        // For each of the workers in each call.
+        let chances = self.detaches * (self.case.calls() * self.case.threads) as f64;
+        let sleeps = self.sleeps.filter(|_| chances > 0.0);
         let latency = |phases: &Phases| Latency::from_histogram(&phases.latency);
         let outcome = if let Some(phases) = main.phases {
             Outcome::Detach(Box::new(Detach {
@@ -164,6 +175,7 @@ impl Collector {
             threads: self.case.threads,
             workload: self.workload?,
             block: self.block,
+            worker_sleeps: sleeps.map(|sleeps| sleeps as f64 / chances),
             outcome,
         })
     }
@@ -182,6 +194,7 @@ pub fn unsupported(
         threads: case.threads,
         workload,
         block,
+        worker_sleeps: None,
         outcome: Outcome::Unsupported {
             unsupported: reason.reason().to_owned(),
         },
@@ -193,7 +206,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::{Placement, Scenario};
+    use crate::engine::{Level, Placement, Scenario};
 
     fn case(scenario: Scenario) -> Case {
         Case::new("refcount", scenario, 2)
@@ -206,6 +219,7 @@ mod tests {
             workload: Placement::new(2, false, &[0, 1]).workload(true),
             observed,
             mechanisms: BTreeMap::from([(String::from("rseq"), 10)]),
+            worker_sleeps: Some(3),
             noise: Noise {
                 involuntary_switches: Some(disturbed),
                 steal_ms: None,
@@ -320,12 +334,63 @@ mod tests {
         assert_eq!(detach.mechanisms["rseq"], 30);
     }
 
+    /// 3 sleeps of 2 workers in each round.
+    #[test]
+    fn workers_sleep_so_often_for_each_call_of_detach() {
+        let sleeps = |case: Case, observed: Observed| {
+            let mut collector = Collector::new(case, 0);
+            collector.add(&round(observed.clone(), 0));
+            // Asleep, a worker sees no disturbance.
+            collector.add(&round(observed, 1));
+            collector.finish(7).unwrap().worker_sleeps
+        };
+        let of = |scenario| sleeps(case(scenario), detaches(&[100, 300]));
+        assert_eq!(of(Scenario::Detach), Some(0.75));
+        let bulk = |devices, together| {
+            let level = Level {
+                devices,
+                together,
+                ..Level::default()
+            };
+            let case = Case {
+                level,
+                ..case(Scenario::BulkDetach)
+            };
+            sleeps(case, detaches(&[100, 300]))
+        };
+        assert_eq!(bulk(10, false), Some(0.075));
+        assert_eq!(bulk(10, true), Some(0.75));
+
+        // A round lasts for a microsecond.
+        let beside = |rate| Observed::Cost {
+            elapsed: vec![Duration::from_micros(1); 2],
+            detaches_per_second: rate,
+        };
+        let beside = |rate| sleeps(case(Scenario::Disturbance), beside(rate));
+        assert_eq!(beside(Some(1e6)), Some(1.5));
+        assert_eq!(beside(Some(0.0)), None);
+        assert_eq!(beside(None), None);
+        let idle = Case::new("refcount", Scenario::Detach, 0);
+        assert_eq!(sleeps(idle, detaches(&[100])), None);
+
+        // What one round does not tell, all do not.
+        let mut collector = Collector::new(case(Scenario::Detach), 0);
+        let silent = Round {
+            worker_sleeps: None,
+            ..round(detaches(&[100]), 0)
+        };
+        collector.add(&silent);
+        collector.add(&round(detaches(&[100]), 0));
+        assert_eq!(collector.finish(7).unwrap().worker_sleeps, None);
+    }
+
     #[test]
     fn pieces_together_are_one_sample() {
         let mut whole = round(cost(3, 5), 0);
         whole.absorb(&round(cost(5, 9), 0));
         assert_eq!((whole.iterations, whole.noise.samples), (2_000, 1));
         assert_eq!(whole.mechanisms["rseq"], 20);
+        assert_eq!(whole.worker_sleeps, Some(6));
         assert_eq!(whole.noise.pressure_us, Some(10));
         let Observed::Cost { elapsed, .. } = &whole.observed else {
             panic!("not a cost");

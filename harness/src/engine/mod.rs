@@ -239,6 +239,7 @@ impl Engine {
             workload: self.described(case, placement.workload(pinned)),
             observed: seen.observed,
             mechanisms: seen.mechanisms,
+            worker_sleeps: seen.noise.slept,
             noise: before.until(after, seen.noise, (!gives_up_cpus).then_some(cpu_time)),
         };
         round.judge()?;

@@ -50,6 +50,9 @@ pub(crate) struct ThreadNoise {
     pub(crate) switches: Option<u64>,
     /// Nanoseconds for which a thread was ready to run but not running.
     pub(crate) waited_ns: Option<u64>,
+    /// Voluntary context switches: how often a thread went to sleep. That
+    /// disturbs nothing, but leaves its CPU idle.
+    pub(crate) slept: Option<u64>,
 }
 
 impl ThreadNoise {
@@ -57,6 +60,7 @@ impl ThreadNoise {
     pub(crate) const NONE: ThreadNoise = ThreadNoise {
         switches: Some(0),
         waited_ns: Some(0),
+        slept: Some(0),
     };
 
     /// The counters of the calling thread so far.
@@ -64,19 +68,34 @@ impl ThreadNoise {
     /// Two system calls, so call it right before and right after what is
     /// timed, not within. The first call of a thread also opens a file.
     pub(crate) fn now() -> Self {
+        let (voluntary, involuntary) = imp::switches().unzip();
         ThreadNoise {
-            switches: imp::involuntary_switches(),
+            switches: involuntary,
             waited_ns: imp::waited_ns(),
+            slept: voluntary,
         }
     }
 
     /// What happened to the calling thread since `self`.
     pub(crate) fn until_now(self) -> Self {
-        let now = Self::now();
-        let grown = |from: Option<u64>, to: Option<u64>| Some(to?.saturating_sub(from?));
+        Self::now().with(self, u64::saturating_sub)
+    }
+
+    /// That of a detacher: it is asked how often workers slept.
+    pub(crate) fn of_detacher(self) -> Self {
         ThreadNoise {
-            switches: grown(self.switches, now.switches),
-            waited_ns: grown(self.waited_ns, now.waited_ns),
+            slept: Some(0),
+            ..self
+        }
+    }
+
+    /// Both, number by number; what is unknown of one is unknown of both.
+    fn with(self, other: ThreadNoise, both: fn(u64, u64) -> u64) -> Self {
+        let both = |a: Option<u64>, b: Option<u64>| Some(both(a?, b?));
+        ThreadNoise {
+            switches: both(self.switches, other.switches),
+            waited_ns: both(self.waited_ns, other.waited_ns),
+            slept: both(self.slept, other.slept),
         }
     }
 }
@@ -90,16 +109,7 @@ impl Default for ThreadNoise {
 /// Adds up over threads; what is unknown for one is unknown for all.
 impl std::iter::Sum for ThreadNoise {
     fn sum<I: Iterator<Item = ThreadNoise>>(threads: I) -> Self {
-        threads.fold(Self::NONE, |sum, one| ThreadNoise {
-            switches: sum
-                .switches
-                .zip(one.switches)
-                .map(|(a, b)| a.saturating_add(b)),
-            waited_ns: sum
-                .waited_ns
-                .zip(one.waited_ns)
-                .map(|(a, b)| a.saturating_add(b)),
-        })
+        threads.fold(Self::NONE, |sum, one| sum.with(one, u64::saturating_add))
     }
 }
 
@@ -252,7 +262,7 @@ mod imp {
     use super::{Machine, fs, parse_schedstat, parse_stat};
     use crate::machine::pressure;
 
-    /// CPU time and involuntary switches of a thread or process.
+    /// CPU time and context switches of a thread or process.
     fn usage(who: libc::c_int) -> Option<libc::rusage> {
         let mut usage = std::mem::MaybeUninit::<libc::rusage>::uninit();
         // SAFETY: the pointer is to writable memory for one `rusage`.
@@ -264,8 +274,13 @@ mod imp {
         Some(unsafe { usage.assume_init() })
     }
 
-    pub(super) fn involuntary_switches() -> Option<u64> {
-        u64::try_from(usage(libc::RUSAGE_THREAD)?.ru_nivcsw).ok()
+    /// Voluntary and involuntary ones of the calling thread.
+    pub(super) fn switches() -> Option<(u64, u64)> {
+        let usage = usage(libc::RUSAGE_THREAD)?;
+        Some((
+            u64::try_from(usage.ru_nvcsw).ok()?,
+            u64::try_from(usage.ru_nivcsw).ok()?,
+        ))
     }
 
     pub(super) fn waited_ns() -> Option<u64> {
@@ -320,7 +335,7 @@ mod imp {
 
     use super::Machine;
 
-    pub(super) fn involuntary_switches() -> Option<u64> {
+    pub(super) fn switches() -> Option<(u64, u64)> {
         None
     }
 

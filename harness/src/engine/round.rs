@@ -29,6 +29,9 @@ pub struct Round {
     /// Which mechanism of the strategy ran how often, all devices together that
     /// the scenario is about.
     pub mechanisms: BTreeMap<String, u64>,
+    /// How often workers went to sleep while they were timed, where the system
+    /// tells.
+    pub worker_sleeps: Option<u64>,
     /// What disturbed the round. It counts as one sample.
     pub noise: Noise,
 }
@@ -199,9 +202,24 @@ impl Round {
         for (mechanism, times) in &other.mechanisms {
             *self.mechanisms.entry(mechanism.clone()).or_default() += times;
         }
+        let sleeps = self.worker_sleeps.zip(other.worker_sleeps);
+        self.worker_sleeps = sleeps.map(|(sleeps, more)| sleeps + more);
         self.noise.add(&other.noise);
         self.noise.disturbed_samples = self.noise.disturbed_samples.min(1);
         self.noise.samples = 1;
+    }
+
+    /// Detaches in it, of whatever devices; about so many where they go on beside
+    /// what is timed.
+    pub(crate) fn detaches(&self) -> f64 {
+        match &self.observed {
+            Observed::Detach(phases) => phases.latency.len() as f64,
+            Observed::Cost {
+                detaches_per_second,
+                ..
+            } => detaches_per_second.unwrap_or(0.0) * self.took.as_secs_f64(),
+            Observed::Visits(_) => 0.0,
+        }
     }
 
     /// Whether something disturbed the round.

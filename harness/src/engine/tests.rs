@@ -175,6 +175,7 @@ fn a_loop_that_the_compiler_removed_is_an_error() {
             detaches_per_second: None,
         },
         mechanisms: BTreeMap::new(),
+        worker_sleeps: None,
         noise: Noise::default(),
     };
     // 0.09 ns and 0.11 ns a lap of the faster worker.

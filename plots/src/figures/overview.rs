@@ -1,6 +1,8 @@
 //! Who wins where: every strategy in every scenario, as far from the best there
 //! as its colour says.
 
+use detach_results::WHY_SLEEPS_MATTER;
+
 use crate::catalogue::Theme;
 use crate::data::{Data, twins};
 use crate::figures::Figure;
@@ -147,6 +149,12 @@ fn notes(data: &Data<'_>, columns: &[Column<'_>], strategies: &[String]) -> Vec<
         .any(|cell| cell.reading.rests_on_disturbed)
     {
         notes.push("! rests on samples that were disturbed.".to_owned());
+    }
+    if columns.iter().any(Column::sleeps_differ) {
+        notes.push(format!(
+            "~ workers slept in most of these detaches, and not in those of others in the column: \
+             {WHY_SLEEPS_MATTER}."
+        ));
     }
     notes.extend(twins(strategies.iter().map(String::as_str)));
     let unsupported: Vec<String> = data

@@ -150,6 +150,7 @@ impl Invented {
             threads,
             workload: self.workload(threads, false),
             block,
+            worker_sleeps: None,
             outcome: Outcome::Cost(cost),
         }
     }
@@ -173,6 +174,7 @@ impl Invented {
             threads,
             workload: self.workload(threads, true),
             block,
+            worker_sleeps: None,
             outcome: Outcome::Detach(Box::new(detach)),
         }
     }
@@ -255,6 +257,7 @@ pub fn unsupported(strategy: &str, scenario: &str, reason: &str) -> Measurement 
             ..Workload::default()
         },
         block: 0,
+        worker_sleeps: None,
         outcome: Outcome::Unsupported {
             unsupported: reason.to_owned(),
         },

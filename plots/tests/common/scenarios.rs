@@ -60,6 +60,7 @@ impl Invented {
             threads: at.threads,
             workload,
             block: 0,
+            worker_sleeps: None,
             outcome,
         }
     }

@@ -30,7 +30,7 @@ use serde::Serialize;
 use crate::read::Recorded;
 use crate::record::Estimate;
 use crate::stats::{self, Ratio};
-use crate::summary::{Key, Row, Summary, SummaryError};
+use crate::summary::{Key, Row, Summary, SummaryError, sleeps_differ};
 use crate::{Disturbance, Quantity};
 
 pub use compatibility::{Calibrated, Refuse, Side, Warn};
@@ -170,6 +170,9 @@ pub struct ComparedRow {
     /// Whether the row is slower by more than the threshold: the whole interval
     /// is above it.
     pub regressed: bool,
+    /// Whether workers slept in most detaches of one run, and not of the other
+    /// ([`sleeps_differ`]).
+    pub sleeps_differ: bool,
 }
 
 /// One side of a row.
@@ -391,6 +394,7 @@ fn compare_row(
         verdict,
         too_few_processes,
         regressed: told.is_some_and(beyond),
+        sleeps_differ: sleeps_differ([reference, candidate]),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::show::{self, Look, NOTHING};
+use crate::summary::WHY_SLEEPS_MATTER;
 
 use super::{Candidate, ComparedFigure, ComparedRow, Comparison, LackedBy, Missing, Verdict};
 
@@ -143,6 +144,13 @@ impl Comparison {
         if candidate.rows.iter().any(disturbed) {
             text.push_str("! made of disturbed measurements, for want of others.\n");
         }
+        if candidate.rows.iter().any(|row| row.sleeps_differ) {
+            let _ = writeln!(
+                text,
+                "~ workers slept in most detaches of one run, and not of the other: \
+                 {WHY_SLEEPS_MATTER}."
+            );
+        }
         if let Some(threshold) = self.threshold {
             let regressed = candidate.rows.iter().filter(|row| row.regressed).count();
             let _ = writeln!(
@@ -168,7 +176,8 @@ fn verdict(row: &ComparedRow) -> String {
         Verdict::CannotTell if row.too_few_processes => "cannot tell *",
         Verdict::CannotTell => "cannot tell",
     };
-    word.to_owned()
+    let mark = if row.sleeps_differ { " ~" } else { "" };
+    format!("{word}{mark}")
 }
 
 /// One line of the export. What does not apply is empty.
@@ -198,6 +207,7 @@ struct Line<'a> {
     verdict: &'a str,
     regressed: bool,
     rests_on_disturbed: bool,
+    sleeps_differ: bool,
     why: Option<&'a str>,
 }
 
@@ -239,6 +249,7 @@ impl<'a> Line<'a> {
             },
             regressed: row.regressed,
             rests_on_disturbed: reference.rests_on_disturbed || candidate.rests_on_disturbed,
+            sleeps_differ: row.sleeps_differ,
             why: row.too_few_processes.then_some("too few processes"),
             ..Line::about(run, &row.key)
         }

@@ -26,11 +26,19 @@
 //! [`Row::ratio_rests_on_disturbed`] says so, or
 //! [`CostSummary::to_calm_rests_on_disturbed`]. Records of version 1, whose
 //! figures mix disturbed samples with others, are judged in the same way.
+//!
+//! # Workers that sleep
+//!
+//! A heavy fence interrupts the CPUs on which threads of the process run, and
+//! skips those that are idle. A detach whose late arrivals have gone to sleep is
+//! therefore cheaper than the same fence under busy workers, and pays for waking
+//! them. Two rows are fit to be compared all the same, but their reader must
+//! know: [`sleeps_differ`] tells wherever rows are held against each other.
 
 mod pool;
 mod spread;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +120,10 @@ pub struct Row {
     pub ratio_rests_on_disturbed: bool,
     /// Different blocks among the measurements.
     pub blocks: usize,
+    /// How often a worker went to sleep for each call of detach, in the median
+    /// measurement, where it is known.
+    #[serde(default)]
+    pub worker_sleeps: Option<f64>,
     /// Blocks that the figures below are made of. Blocks are processes, so
     /// this is how many independent looks at the matter there were.
     pub processes: usize,
@@ -127,6 +139,25 @@ pub struct Row {
     pub detach: Option<DetachSummary>,
     /// The durations of single visits, if they were measured.
     pub visits: Option<VisitsSummary>,
+}
+
+impl Row {
+    /// Whether workers slept in most detaches, where that is known.
+    pub fn workers_slept(&self) -> Option<bool> {
+        self.worker_sleeps.map(|sleeps| sleeps >= 0.5)
+    }
+}
+
+/// Why it matters that [`sleeps_differ`].
+pub const WHY_SLEEPS_MATTER: &str =
+    "a heavy fence skips a CPU that is idle because its thread sleeps";
+
+/// Whether workers slept in most detaches of some of these rows, and not of
+/// others.
+pub fn sleeps_differ<'r>(rows: impl IntoIterator<Item = &'r Row>) -> bool {
+    let known = rows.into_iter().filter_map(Row::workers_slept);
+    let known: BTreeSet<bool> = known.collect();
+    known.len() > 1
 }
 
 /// The cost of acquire plus release, pooled.
@@ -297,6 +328,15 @@ impl Summary {
         found.ok().map(|index| &self.rows[index])
     }
 
+    /// Whether [`sleeps_differ`] between a row and that of the baseline.
+    pub fn sleeps_differ_from_baseline(&self, row: &Row) -> bool {
+        let baseline = self.get(&Key {
+            strategy: self.baseline.clone(),
+            ..row.key.clone()
+        });
+        sleeps_differ(baseline.into_iter().chain([row]))
+    }
+
     /// The row of a strategy in a scenario with so many workers; where there
     /// are several, the one with the fewest devices.
     pub fn row(&self, strategy: &str, scenario: &str, threads: usize) -> Option<&Row> {
@@ -358,6 +398,7 @@ fn row(
         set_apart: pool.set_apart,
         rests_on_disturbed: pool.rests_on_disturbed,
         ratio_rests_on_disturbed: false,
+        worker_sleeps: median_of(group.iter().filter_map(|m| m.worker_sleeps))?,
         blocks: distinct(group.iter().map(|m| m.block)).len(),
         processes: pool.used().len(),
         noise: Noise::default(),
@@ -402,18 +443,21 @@ fn row(
     Ok(row)
 }
 
+/// The median, if there is anything.
+fn median_of(values: impl Iterator<Item = f64>) -> Result<Option<f64>, StatsError> {
+    let values: Vec<f64> = values.collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    stats::median(&values).map(Some)
+}
+
 /// The costs, without their ratios.
 fn cost(used: &Used<'_>, seed: u64) -> Result<Option<CostSummary>, PoolError> {
     let Some(ns_per_op) = used.cost_estimate(seed)? else {
         return Ok(None);
     };
-    let all = |value: fn(&crate::Cost) -> Option<f64>| -> Result<Option<f64>, StatsError> {
-        let values: Vec<f64> = used.costs().filter_map(value).collect();
-        if values.is_empty() {
-            return Ok(None);
-        }
-        stats::median(&values).map(Some)
-    };
+    let all = |value: fn(&crate::Cost) -> Option<f64>| median_of(used.costs().filter_map(value));
     let rates: Vec<f64> = used.costs().map(|cost| cost.ops_per_second).collect();
     let fairness: Vec<f64> = used.costs().map(|cost| cost.fairness).collect();
     Ok(Some(CostSummary {

@@ -91,6 +91,7 @@ pub(super) fn measurement(case: &Case, block: u32, outcome: Outcome) -> Measurem
             .scenario
             .describe(&case.level, case.threads, Workload::default()),
         block,
+        worker_sleeps: None,
         outcome,
     }
 }

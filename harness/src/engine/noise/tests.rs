@@ -45,6 +45,7 @@ fn threads(switches: u64, waited_us: u64) -> ThreadNoise {
     ThreadNoise {
         switches: Some(switches),
         waited_ns: Some(waited_us * 1_000),
+        slept: Some(0),
     }
 }
 
@@ -64,6 +65,7 @@ fn a_switch_disturbs_where_nobody_knows_how_long_it_was() {
         let threads = ThreadNoise {
             switches: Some(switches),
             waited_ns: None,
+            slept: None,
         };
         let noise = before.until(after, threads, cpu_time);
         noise.disturbed_samples
@@ -139,6 +141,7 @@ fn what_is_not_told_stays_unknown() {
     let unknown = ThreadNoise {
         switches: None,
         waited_ns: None,
+        slept: None,
     };
     let noise = silent.until(after, unknown, TIMED);
     let nothing = Noise {
@@ -168,4 +171,10 @@ fn this_system_counts_switches_by_thread() {
     // Waiting is counted where the kernel keeps statistics, and then always.
     let since = before.until_now();
     assert_eq!(since.waited_ns.is_some(), before.waited_ns.is_some());
+    let before = ThreadNoise::now();
+    std::thread::sleep(Duration::from_micros(10));
+    let since = before.until_now();
+    assert!(since.slept.is_some_and(|slept| slept > 0), "{since:?}");
+    assert_eq!(since.of_detacher().slept, Some(0));
+    assert_eq!(since.of_detacher().switches, since.switches);
 }

@@ -247,7 +247,7 @@ where
                 batch.calls = calls;
                 batch.fences = fences;
                 batch.took = took;
-                batch.noise = [batch.noise, noise].into_iter().sum();
+                batch.noise = [batch.noise, noise.of_detacher()].into_iter().sum();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Strategies that fail in the ways in which a round has to survive.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use detach_strategies::platform::topology;
@@ -42,6 +43,8 @@ const REVOLVING: u8 = 8;
 const HASTY: u8 = 9;
 /// Does not tell what became of the last of many devices.
 const SILENT: u8 = 10;
+/// Puts whom it turns away to sleep, and its detacher as well.
+const DROWSY: u8 = 11;
 
 struct Faulty<const FAULT: u8, S: Payload = Softc> {
     device: Sound<S>,
@@ -105,13 +108,16 @@ impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
         if FAULT == REVOLVING && ENTRIES.fetch_add(1, Ordering::Relaxed) % 4 == 3 {
             return Err(Detached);
         }
-        self.device.acquire(registration)
+        self.device
+            .acquire(registration)
+            .inspect_err(|_| doze::<FAULT>())
     }
 
     fn detach(&self, registration: &mut Self::Registration) -> Result<S, Detached> {
         if matches!(FAULT, EARLY | UNDEAD) {
             return Ok(self.copy);
         }
+        doze::<FAULT>();
         self.device.detach(registration).map(Self::hand_over)
     }
 
@@ -140,6 +146,13 @@ impl<const FAULT: u8, S: Payload> DeviceRef for Faulty<FAULT, S> {
         patience: Duration,
     ) -> Result<S, DetachError> {
         self.device.detach_timeout(registration, patience)
+    }
+}
+
+/// Leaves the CPU idle, if that is the fault.
+fn doze<const FAULT: u8>() {
+    if FAULT == DROWSY {
+        thread::sleep(Duration::from_micros(10));
     }
 }
 
@@ -352,4 +365,30 @@ fn a_door_that_opens_again_ends_the_round() {
     let round = detach::measure::<Faulty<REVOLVING>, _>(&fleet(1, true), 1_000, &manners);
     let error = round.err().unwrap();
     assert!(matches!(error, RoundError::Admitted), "{error}");
+}
+
+/// Each worker is turned away once by each device, and sleeps then. What the
+/// detacher does is not asked.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_is_counted_how_often_workers_sleep() {
+    type Drowsy = Faulty<DROWSY>;
+    let detaches = 100;
+    for workers in [1, 2] {
+        let fleet = fleet(workers, true);
+        let slept = |round: Result<Seen, RoundError>| round.unwrap().noise.slept.unwrap();
+        let turned_away = workers as u64 * detaches;
+        let drowsy = slept(plain_detach::<Drowsy>(&fleet, detaches));
+        assert!(
+            (turned_away..turned_away + detaches).contains(&drowsy),
+            "{drowsy}"
+        );
+        // The system may put somebody to sleep for reasons of its own.
+        let sound = slept(plain_detach::<Sound>(&fleet, detaches));
+        assert!(sound < turned_away / 2, "{sound}");
+        let strangers = slept(bystander::measure::<Drowsy>(&fleet, detaches, 10_000));
+        assert!(strangers < turned_away / 2, "{strangers}");
+        let bulk = slept(bulk::measure::<Drowsy>(&fleet, 10, 10, true));
+        assert!(bulk >= 10, "{bulk}");
+    }
 }

@@ -66,7 +66,10 @@ pub(super) fn gather(
 ) -> Result<u64, RoundError> {
     let mut overtook = 0;
     for (timed, noise) in all_well(parts)? {
-        let timed = timed.unwrap_or_default();
+        let (timed, noise) = match timed {
+            Some(timed) => (timed, noise.of_detacher()),
+            None => (Timed::default(), noise),
+        };
         for latency in timed.latencies {
             latency::record(&mut phases.latency, latency);
             phases.total += Duration::from_nanos(latency);
