@@ -30,9 +30,11 @@ pub struct Calibration {
     /// What it takes to sleep until another thread wakes one: half a round trip of
     /// two threads on the first two CPUs that wake each other. Absent in records
     /// of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sleep_ns: Option<f64>,
     /// How long waiters looked, during the run, before they slept. Absent in
     /// records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_budget_ns: Option<f64>,
     /// What it takes to hand a cache line from CPU to CPU; absent with one CPU.
     pub transfers: Option<Transfers>,
