@@ -9,7 +9,7 @@ pub(crate) mod attachment;
 pub(crate) mod bell;
 pub(crate) mod futex;
 pub(crate) mod learnt;
-#[cfg(not(loom))]
+#[cfg_attr(loom, allow(dead_code))]
 pub(crate) mod parcel;
 pub(crate) mod patience;
 pub(crate) mod roster;

@@ -7,12 +7,11 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::bell::Bell;
 use super::patience::Patience;
-use super::sync::lock;
+use super::sync::{AtomicBool, Mutex, Ordering, fence, lock};
 
 /// Where the softc arrives. It goes with the last of parcel and delivery, and a
 /// softc that nobody wanted goes with it.

@@ -16,6 +16,13 @@ fn late_arrivals() {
     holds(preemptions(2, 3), || scenes::late_arrivals::<Device>());
 }
 
+/// Few threads, so that one may be interrupted inside, and once more before it
+/// looks whether somebody sleeps.
+#[test]
+fn come_and_go() {
+    holds(preemptions(3, 5), || scenes::come_and_go::<Device>(1));
+}
+
 #[test]
 fn two_detachers() {
     holds(preemptions(2, 3), || scenes::two_detachers::<Device>());

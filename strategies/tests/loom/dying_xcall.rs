@@ -60,6 +60,32 @@ fn cpus_come_and_go() {
     holds(preemptions(2, 4), || registers_meanwhile::<Device>());
 }
 
+/// A CPU that answers at a safe point and stays on line: nothing that it does later
+/// wakes the detacher.
+#[test]
+fn answers_on_line() {
+    holds(preemptions(2, None), || {
+        warm_up::<Device>();
+        let body = Body::new();
+        let device = attach::<Device>(&body);
+        let [mut first, mut last] = [(); 2].map(|()| register::<Device>());
+        let mut me = register::<Device>();
+        // Asks both, and the call below waits for the answers to this.
+        let asked = device.detach_timeout(&mut me, Duration::ZERO);
+        assert_eq!(asked.err(), Some(DetachError::StillHeld));
+        // Rings, so that nobody is known to wait any more.
+        Device::safe_point(&mut first);
+        let last = thread::spawn(move || {
+            // A switch that is no preemption: the detacher goes to sleep.
+            thread::yield_now();
+            Device::safe_point(&mut last);
+            last
+        });
+        device.detach(&mut me).unwrap().reclaim();
+        drop(last.join().unwrap());
+    });
+}
+
 /// Each detacher is a CPU as well, and must not keep the other one waiting.
 #[test]
 fn two_detachers() {

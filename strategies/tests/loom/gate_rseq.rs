@@ -150,6 +150,13 @@ fn leaves_by_word() {
     });
 }
 
+/// Few threads, so that one may be interrupted inside, and once more before it
+/// looks whether somebody sleeps.
+#[test]
+fn come_and_go_by_word() {
+    holds(preemptions(3, 5), || scenes::come_and_go::<LeftByWord>(1));
+}
+
 #[test]
 fn two_detachers() {
     holds(preemptions(2, 3), || scenes::two_detachers::<Gated>());

@@ -40,7 +40,7 @@ mod reopen;
 mod scenes;
 mod support;
 mod turnstile;
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 #[path = "../../src/waiting.rs"]
 mod waiting;
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::thread;
 
 use crate::DetachError;
 use crate::primitive::attachment::{Claim, Claims};
 use crate::primitive::bell::Bell;
+use crate::primitive::parcel::Parcel;
 use crate::primitive::patience::Patience;
+use crate::primitive::roster::Roster;
 use crate::primitive::sync::fence;
 use crate::support::{DEADLOCK, holds, is_caught, preemptions};
 
@@ -19,6 +21,7 @@ struct Room {
 
 impl Room {
     fn new() -> Arc<Self> {
+        warm_up();
         Arc::new(Room {
             left: [AtomicBool::new(false), AtomicBool::new(false)],
             bell: Bell::new(),
@@ -42,6 +45,11 @@ fn full() {
 }
 
 fn none() {}
+
+/// See `scenes::warm_up`.
+fn warm_up() {
+    full();
+}
 
 fn one_waits(heavy: fn(), light: fn()) {
     let room = Room::new();
@@ -78,6 +86,43 @@ fn bell_for_two() {
         room.wait(full);
         leaver.join().unwrap();
         other.join().unwrap();
+    });
+}
+
+/// A softc is sent off while somebody waits for it.
+#[test]
+fn a_parcel_arrives() {
+    holds(preemptions(3, None), || {
+        warm_up();
+        let (parcel, delivery) = Parcel::new(7);
+        let holder = thread::spawn(move || drop(parcel));
+        assert_eq!(delivery.wait(Patience::FOREVER, None), Some(7));
+        holder.join().unwrap();
+    });
+}
+
+/// A record's next owner finds what the last one left there. In the strategies
+/// there is a fence before a record is left, which under loom is a full one.
+#[test]
+fn a_record_is_passed_on() {
+    holds(preemptions(3, None), || {
+        let roster = Arc::new(Roster::<AtomicU64>::new());
+        let owners = [(); 2].map(|()| {
+            let roster = Arc::clone(&roster);
+            thread::spawn(move || {
+                let record = roster.join();
+                // Orderings: Relaxed; nobody else has the record.
+                let number = record.load(Ordering::Relaxed);
+                record.store(number + 1, Ordering::Relaxed);
+                roster.leave(record);
+            })
+        });
+        for owner in owners {
+            owner.join().unwrap();
+        }
+        // Ordering: Relaxed; the owners have ended.
+        let numbers = roster.iter().map(|number| number.load(Ordering::Relaxed));
+        assert_eq!(numbers.sum::<u64>(), 2, "an owner's write is lost");
     });
 }
 

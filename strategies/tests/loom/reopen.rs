@@ -8,6 +8,7 @@ use std::time::Duration;
 use detach_strategies::{Closed, DetachError, DeviceRef, Reopen, TurnstileSlots};
 use loom::thread::{self, JoinHandle};
 
+use crate::primitive::sync::Watch;
 use crate::scenes::{attach, register, visit, warm_up};
 use crate::support::{Body, Softc, holds, preemptions};
 
@@ -40,19 +41,32 @@ fn close_and_reopen() {
     });
 }
 
-/// Whoever waits at the gate when it is sealed is refused, not forgotten.
+/// Whoever waits at the gate when it is sealed is refused, not forgotten, and sees
+/// what its owner did before that.
 #[test]
 fn close_and_detach() {
     holds(preemptions(2, 3), || {
         warm_up::<Device>();
         let body = Body::new();
         let device = attach::<Device>(&body);
-        let visitors = [(); 2].map(|()| visitor(&device));
+        let notice = Arc::new(Watch::new());
+        let visitors = [(); 2].map(|()| {
+            let (device, notice) = (Arc::clone(&device), Arc::clone(&notice));
+            let me = register::<Device>();
+            thread::spawn(move || {
+                if !visit(&*device, &me) {
+                    notice.reads();
+                }
+            })
+        });
         let mut me = register::<Device>();
         let mut closed = device.close(&mut me, Duration::MAX).unwrap();
         closed.change();
+        notice.writes();
         closed.detach().reclaim();
-        let _let_in = visitors.map(|visitor| visitor.join().unwrap());
+        for visitor in visitors {
+            visitor.join().unwrap();
+        }
         assert!(!visit(&*device, &me), "in after detach");
     });
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use detach_strategies::platform::{AsymmetricFence, FullFence};
 use detach_strategies::{DetachError, Detached, DeviceRef};
 use loom::thread::{self, JoinHandle};
 
@@ -20,6 +21,9 @@ impl<D> Device for D where D: DeviceRef<Softc = Softc, Registration: Send + 'sta
 /// makes a `static` when somebody first touches it, and who touches it next is
 /// then ordered after that, which in the real thing nobody is.
 pub(crate) fn warm_up<D: Device>() {
+    // Where a fence is made visible to loom is such a thing, and what follows need
+    // not come by a fence.
+    FullFence::heavy();
     let body = Body::new();
     let mut me = register::<D>();
     let device = D::attach(body.softc()).expect("supported under loom");
@@ -221,6 +225,23 @@ pub(crate) fn registers_meanwhile<D: Device>() {
     let mut me = register::<D>();
     device.detach(&mut me).expect("the only one").reclaim();
     passer_by.join().unwrap();
+}
+
+/// Two threads register, come and unregister, and a detacher finds nobody inside.
+pub(crate) fn one_after_the_other<D: Device>() {
+    warm_up::<D>();
+    let body = Body::new();
+    let device = attach::<D>(&body);
+    let passers_by = [(); 2].map(|()| {
+        let device = Arc::clone(&device);
+        thread::spawn(move || visit(&*device, &register::<D>()))
+    });
+    for passer_by in passers_by {
+        assert!(passer_by.join().unwrap(), "refused by nobody");
+    }
+    let mut me = register::<D>();
+    let softc = device.detach_timeout(&mut me, Duration::ZERO);
+    softc.expect("nobody holds it").reclaim();
 }
 
 /// A holder comes in again, to the same device and to another one, and leaves

@@ -56,3 +56,12 @@ fn fenced_two_detachers() {
 fn slots_together() {
     holds(preemptions(2, 3), || scenes::together::<Slots>());
 }
+
+/// Whoever takes a slot goes on counting where its last owner stopped. In this form,
+/// since a fence after the leave would order all of it.
+#[test]
+fn fenced_slots_are_passed_on() {
+    holds(preemptions(3, None), || {
+        scenes::one_after_the_other::<Fenced>()
+    });
+}
