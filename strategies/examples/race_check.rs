@@ -3,7 +3,9 @@
 //!
 //! Each holder writes a cell of its own in the softc while it is inside; the
 //! detacher reads and overwrites all of them once detach has returned. If a
-//! leave did not happen before the return, the sanitizer reports a race.
+//! leave did not happen before the return, the sanitizer reports a race. Between
+//! two devices each holder attaches and detaches one of its own, in memory that
+//! another thread may just have given back.
 //!
 //! Threads are raw pthreads, since the standard library that comes with the
 //! compiler is not instrumented. Only strategies whose edges are atomic accesses
@@ -66,6 +68,8 @@ mod unix {
     // them when no holder is left; that this is so is what is being checked.
     unsafe impl Sync for Softc {}
 
+    static EMPTY: Softc = Softc([const { UnsafeCell::new(0) }; HOLDERS]);
+
     struct Stage<D> {
         devices: Vec<D>,
         /// Devices that each holder is done with.
@@ -84,6 +88,9 @@ mod unix {
         let stage = unsafe { &*part.stage };
         let mut me = D::register().expect("supported");
         for (index, device) in stage.devices.iter().enumerate() {
+            let own = D::attach(&EMPTY).expect("supported");
+            own.detach(&mut me).expect("nobody else has it");
+            drop(own);
             loop {
                 let Ok(softc) = device.acquire(&me) else {
                     break;

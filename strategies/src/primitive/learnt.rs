@@ -39,3 +39,28 @@ impl<T: Send + Sync> Learnt<T> {
         unsafe { &*decided }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn everybody_learns_the_same_and_all_of_it() {
+        for _ in 0..100 {
+            let learnt: &'static Learnt<[usize; 4]> = Box::leak(Box::new(Learnt::new()));
+            thread::scope(|scope| {
+                let threads = [1, 2, 3].map(|who| {
+                    scope.spawn(move || {
+                        let answer = learnt.get_or_learn(|| [who; 4]);
+                        assert!(answer.iter().all(|part| part == &answer[0]));
+                        answer
+                    })
+                });
+                let [first, others @ ..] = threads.map(|thread| thread.join().unwrap());
+                assert!(others.iter().all(|&other| ptr::eq(other, first)));
+            });
+        }
+    }
+}
