@@ -122,7 +122,9 @@ pub trait DeviceRef: Sized + Send + Sync {
     ///
     /// [`DetachError::StillHeld`] when holders remained. Nothing is lost: the
     /// device stays closed to new entries, and the call can be repeated: what one
-    /// call has seen leave, the next one need not wait for.
+    /// call has seen leave, the next one need not wait for. The same when another
+    /// caller had the device all the time, to detach it or in [`Reopen::close`];
+    /// then it is up to that one whether the device opens again.
     /// [`DetachError::Detached`] as from `detach`.
     fn detach_timeout(
         &self,
@@ -137,8 +139,12 @@ pub trait DeviceRef: Sized + Send + Sync {
     /// panic on the way, in `tell` or where a strategy may panic, loses nothing
     /// that was not told. The devices that remain are closed and can be detached
     /// again. A device that another caller is detaching is waited for when this
-    /// one holds no other, so two callers cannot wait for each other. It waits
-    /// forever for a guard that is never dropped.
+    /// one holds no other, so two callers cannot wait for each other. `tell` must
+    /// not detach devices of the set, nor wait for somebody who does, for those
+    /// that it was not told of are held meanwhile: put the softcs aside, and drop
+    /// them later if their `Drop` may. What polls of
+    /// [`detach_timeout`](Self::detach_timeout) have seen leave is waited for
+    /// again. It waits forever for a guard that is never dropped.
     fn detach_all(
         devices: &[&Self],
         registration: &mut Self::Registration,

@@ -118,7 +118,9 @@ impl Inside {
 #[derive(Debug)]
 pub struct Registration {
     section: Member<Section>,
-    depth: Cell<usize>,
+    /// Guards that are out. With 32 bits, those that are leaked could make it
+    /// run over.
+    depth: Cell<u64>,
 }
 
 impl Registration {

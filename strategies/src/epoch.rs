@@ -98,8 +98,10 @@ impl<S: Send + Sync + 'static, P: Points> Device<S, P> {
     /// once nobody is inside.
     fn retire(&self, me: &Registration, patience: Patience) -> Result<Tenure<'_, S>, DetachError> {
         let tenure = self.attachment.claim(patience)?;
+        // Before the message is taken: a thread with more guards than the library
+        // can count panics here, and a message that is dropped is delivered.
+        let pin = me.participant.pin();
         if let Some(message) = lock(&self.message).take() {
-            let pin = me.participant.pin();
             // Ordering: Relaxed; nothing is published by a null pointer. What is
             // deferred after it runs when nobody can have loaded another.
             self.current.store(Shared::null(), Ordering::Relaxed);
@@ -226,7 +228,16 @@ impl<S: Send + Sync + 'static, P: Points> DeviceRef for Device<S, P> {
         me: &mut Registration,
         tell: impl FnMut(usize, Result<S, Detached>),
     ) {
+        /// Sends what the thread has deferred, on every way out: whoever detaches
+        /// what remains after a panic may be another thread.
+        struct Sent<'r>(&'r Registration);
+        impl Drop for Sent<'_> {
+            fn drop(&mut self) {
+                self.0.participant.pin().flush();
+            }
+        }
         let me = &*me;
+        let _sent = Sent(me);
         detach_together(
             devices,
             |device| device.retire(me, Patience::none()),

@@ -93,6 +93,8 @@
 //!   another thread held when the process forked, an entry, a slot of
 //!   `turnstile-slots` and `turnstile-fenced`, or the claim of a detach that
 //!   was under way, stays held in the child, where that thread does not exist.
+//!   (If another thread was in one of the few instructions that claim the same
+//!   device, `detach_timeout` does not even say so but waits.)
 //!   With `dying-xcall` and `dying-xcall-ref` it is enough that another
 //!   thread was registered and on line, and the child's own devices suffer
 //!   as well. What the kernel granted, restartable sequences and
@@ -108,7 +110,8 @@
 //!   The compiler does not see that, and it waits for ever; `detach_timeout` says
 //!   `StillHeld`.
 //! - **A [`Closed`] that is leaked** leaves its device closed: newcomers wait, and
-//!   `detach_timeout` says `StillHeld`.
+//!   `detach_timeout` says `StillHeld`. A thread that acquires or detaches a device
+//!   that it has closed itself waits for itself; the compiler does not see that.
 //! - **A releaser that is taken off its CPU** between its leave and the wake-up of
 //!   the detacher delays the detach until it runs again.
 //! - **`seqlock`** reads what another thread may be writing, with volatile reads,

@@ -5,7 +5,7 @@
 //! "detached", it is true.
 
 use std::cell::UnsafeCell;
-use std::mem::ManuallyDrop;
+use std::mem::MaybeUninit;
 use std::sync::PoisonError;
 
 use super::patience::Patience;
@@ -113,7 +113,9 @@ impl Drop for Claim<'_> {
 #[derive(Debug)]
 pub(crate) struct Attachment<S> {
     claims: Claims,
-    softc: UnsafeCell<ManuallyDrop<S>>,
+    /// Uninitialised once it is taken. (`ManuallyDrop` would not do: until Rust
+    /// 1.96 a handle may not be moved with a box in it that has been freed.)
+    softc: UnsafeCell<MaybeUninit<S>>,
     watch: Watch,
 }
 
@@ -126,7 +128,7 @@ impl<S> Attachment<S> {
     pub(crate) fn new(softc: S) -> Self {
         Attachment {
             claims: Claims::new(),
-            softc: UnsafeCell::new(ManuallyDrop::new(softc)),
+            softc: UnsafeCell::new(MaybeUninit::new(softc)),
             watch: Watch::new(),
         }
     }
@@ -148,8 +150,9 @@ impl<S> Attachment<S> {
     #[inline]
     pub(crate) unsafe fn softc(&self) -> &S {
         self.watch.reads();
-        // SAFETY: nobody takes or changes it meanwhile, says the caller.
-        unsafe { &*self.softc.get() }
+        // SAFETY: nobody has taken it, and nobody takes or changes it meanwhile,
+        // says the caller.
+        unsafe { (*self.softc.get()).assume_init_ref() }
     }
 }
 
@@ -158,7 +161,7 @@ impl<S> Drop for Attachment<S> {
         if !self.claims.is_gone() {
             // SAFETY: nobody has taken it, and `&mut self` proves that nobody
             // else refers to it.
-            unsafe { ManuallyDrop::drop(self.softc.get_mut()) }
+            unsafe { self.softc.get_mut().assume_init_drop() }
         }
     }
 }
@@ -182,7 +185,7 @@ impl<S> Tenure<'_, S> {
         // SAFETY: the claim makes this the only taker, it has not been taken
         // before (then the phase would be `Gone`), and no holder reads it,
         // says the caller.
-        let softc = unsafe { ManuallyDrop::take(&mut *self.attachment.softc.get()) };
+        let softc = unsafe { (*self.attachment.softc.get()).assume_init_read() };
         self.claim.finish();
         softc
     }
@@ -194,7 +197,8 @@ impl<S> Tenure<'_, S> {
     /// As for [`take`](Self::take), for as long as the reference lives.
     pub(crate) unsafe fn softc_mut(&mut self) -> &mut S {
         self.attachment.watch.writes();
-        // SAFETY: nobody else refers to it, says the caller.
-        unsafe { &mut *self.attachment.softc.get() }
+        // SAFETY: the claim shows that it has not been taken, and nobody else
+        // refers to it, says the caller.
+        unsafe { (*self.attachment.softc.get()).assume_init_mut() }
     }
 }

@@ -34,7 +34,7 @@ mod os {
         pub(crate) fn wait(&self, value: u32, limit: Option<Duration>) {
             let limit = limit.map(|limit| libc::timespec {
                 tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-                tv_nsec: limit.subsec_nanos().into(),
+                tv_nsec: limit.subsec_nanos() as _,
             });
             let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
             // SAFETY: both pointers are valid or null for the length of the

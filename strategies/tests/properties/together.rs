@@ -9,6 +9,7 @@ use detach_strategies::{DetachError, Detached, DeviceRef};
 
 use crate::support::cue::Cue;
 use crate::support::every_strategy;
+use crate::support::waking::InTime;
 
 /// What a detach of each device got, by its place.
 fn detach_all<D: DeviceRef<Softc = u64>>(
@@ -111,11 +112,40 @@ every_strategy! {
             });
         }));
         assert!(panicked.is_err());
-        for outcome in detach_all(&named, &mut me).into_iter().flatten() {
-            told.extend(outcome);
-        }
+        // Another thread goes on; the one that panicked stays registered.
+        thread::scope(|scope| {
+            let others = scope.spawn(|| detach_all(&named, &mut D::register().unwrap()));
+            D::offline(&mut me, || {
+                for outcome in others.join().unwrap().into_iter().flatten() {
+                    told.extend(outcome);
+                }
+            });
+        });
         told.sort_unstable();
         assert!(told.iter().copied().eq(0..10), "{id}: {told:?}");
+    }
+}
+
+every_strategy! {
+    /// The panic comes before anybody has been waited for, and another thread goes
+    /// on while the one that panicked does nothing any more.
+    fn a_panic_leaves_nothing_with_its_thread<D>(id) {
+        let [live, gone] = [1, 2].map(|softc| D::attach(softc).unwrap());
+        let mut me = D::register().unwrap();
+        gone.detach(&mut me).unwrap();
+        let mut told = Vec::new();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            D::detach_all(&[&live, &gone], &mut me, |_, outcome| {
+                told.push(outcome.expect("not gone"));
+            });
+        }));
+        assert!(panicked.is_err());
+        let rest = thread::scope(|scope| {
+            let other = scope.spawn(|| live.detach_in_time(&mut D::register().unwrap()));
+            D::offline(&mut me, || other.join().unwrap())
+        });
+        told.extend(rest);
+        assert_eq!(told, [1], "{id}");
     }
 }
 
