@@ -6,7 +6,7 @@ use std::path::Path;
 use detach_results::compare::Options;
 use detach_results::export::Export;
 use detach_results::{
-    BASELINE, Comparison, Measurement, Recorded, Row, WHY_SLEEPS_MATTER, sleeps_differ,
+    BASELINE, Comparison, Measurement, Outcome, Recorded, Row, WHY_SLEEPS_MATTER, sleeps_differ,
 };
 
 /// The sample, with how often a worker slept for each call of detach.
@@ -74,6 +74,20 @@ fn the_median_block_tells() {
     });
     // 9, 0.02, 0.03 and 0.04.
     assert_eq!(row(&recorded, "refcount").worker_sleeps, Some(0.035));
+}
+
+/// Those that figures do without do not decide, either.
+#[test]
+fn blocks_that_are_set_apart_do_not_tell() {
+    let mut recorded =
+        asleep(|measurement| Some([0.0, 0.0, 1.0, 9.0, 9.0][measurement.block as usize]));
+    assert_eq!(row(&recorded, "refcount").worker_sleeps, Some(1.0));
+    for measurement in &mut recorded.measurements {
+        if let (3.., Outcome::Detach(detach)) = (measurement.block, &mut measurement.outcome) {
+            detach.noise.disturbed_samples = detach.noise.samples;
+        }
+    }
+    assert_eq!(row(&recorded, "refcount").worker_sleeps, Some(0.0));
 }
 
 #[test]

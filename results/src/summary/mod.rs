@@ -398,7 +398,7 @@ fn row(
         set_apart: pool.set_apart,
         rests_on_disturbed: pool.rests_on_disturbed,
         ratio_rests_on_disturbed: false,
-        worker_sleeps: median_of(group.iter().filter_map(|m| m.worker_sleeps))?,
+        worker_sleeps: median_of(pool.used().sleeps())?,
         blocks: distinct(group.iter().map(|m| m.block)).len(),
         processes: pool.used().len(),
         noise: Noise::default(),

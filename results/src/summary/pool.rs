@@ -114,6 +114,8 @@ struct Block<'a> {
     costs: Vec<&'a Cost>,
     detaches: Vec<&'a Detach>,
     visits: Vec<&'a Visits>,
+    /// How often workers slept for each detach, of each measurement that says.
+    sleeps: Vec<f64>,
     /// All detach latencies of the block.
     detach_ns: Option<Cow<'a, Latency>>,
     /// All visits of the block.
@@ -137,6 +139,7 @@ impl Block<'_> {
 impl<'a> Used<'a> {
     fn add(&mut self, measurement: &'a Measurement) {
         let block = self.blocks.entry(measurement.block).or_default();
+        block.sleeps.extend(measurement.worker_sleeps);
         match &measurement.outcome {
             Outcome::Cost(cost) => block.costs.push(cost),
             Outcome::Detach(detach) => block.detaches.push(detach),
@@ -174,6 +177,12 @@ impl<'a> Used<'a> {
         self.blocks
             .values()
             .flat_map(|block| block.visits.iter().copied())
+    }
+
+    pub(super) fn sleeps(&self) -> impl Iterator<Item = f64> {
+        self.blocks
+            .values()
+            .flat_map(|block| block.sleeps.iter().copied())
     }
 
     /// Samples of ns per operation of every block that has any.
