@@ -1,4 +1,4 @@
-//! The README's tables and the gallery's figures are generated, and belong to
+//! The tables of README and gallery and the gallery's figures are generated, and belong to
 //! what they are generated from.
 //!
 //! With `BLESS=1` in the environment they are made anew instead of compared;
@@ -14,9 +14,12 @@ use detach_harness::engine::Scenario;
 use detach_plots::readme;
 use detach_results::Recorded;
 
-/// The run whose table the README shows and whose figures the gallery holds:
+/// The run whose table and figures the gallery holds:
 /// the newest of those that this machine's folder was given.
 const RUN: &str = "results/recorded/shown";
+
+const README: &str = "README.md";
+const GALLERY: &str = "plots/gallery/README.md";
 
 const BEGIN: &str = "<!-- strategies: begin -->\n";
 const END: &str = "<!-- strategies: end -->";
@@ -37,37 +40,41 @@ fn shown_run() -> (String, Recorded) {
     (folder, recorded)
 }
 
+/// How they work is in the README, what each can do in the gallery.
 #[test]
-fn the_table_of_strategies_is_what_the_command_prints() {
+fn the_tables_of_strategies_are_what_the_command_prints() {
     let output = Command::new(env!("CARGO_BIN_EXE_detach-bench"))
         .args(["list", "--markdown"])
         .output()
         .expect("the command runs");
     assert!(output.status.success());
     let printed = String::from_utf8(output.stdout).expect("text");
+    let (how, what) = printed.split_once("\n\n").expect("two tables");
 
-    let path = root().join("README.md");
-    let document = fs::read_to_string(&path).expect("the README");
-    let begin = document.find(BEGIN).expect(BEGIN) + BEGIN.len();
-    let end = document.find(END).expect(END);
-    if blessing() {
-        let blessed = format!("{}{printed}{}", &document[..begin], &document[end..]);
-        fs::write(&path, blessed).expect("the README can be written");
-    } else {
-        assert_eq!(&document[begin..end], printed, "run ci/readme");
+    for (document, table) in [(README, format!("{how}\n")), (GALLERY, what.to_owned())] {
+        let path = root().join(document);
+        let document = fs::read_to_string(&path).expect("a document");
+        let begin = document.find(BEGIN).expect(BEGIN) + BEGIN.len();
+        let end = document.find(END).expect(END);
+        if blessing() {
+            let blessed = format!("{}{table}{}", &document[..begin], &document[end..]);
+            fs::write(&path, blessed).expect("the document can be written");
+        } else {
+            assert_eq!(&document[begin..end], table, "run ci/readme");
+        }
     }
 }
 
 #[test]
 fn the_table_of_results_belongs_to_the_committed_run() {
     let (folder, recorded) = shown_run();
-    let path = root().join("README.md");
-    let document = fs::read_to_string(&path).expect("the README");
+    let path = root().join(GALLERY);
+    let document = fs::read_to_string(&path).expect("the gallery's README");
     if blessing() {
         let command = format!("cargo run --release -- plot {folder}");
         let block = readme::block(&recorded, &command).expect("the run has a table");
-        let blessed = readme::replace(&document, &block).expect("the README has the markers");
-        fs::write(&path, blessed).expect("the README can be written");
+        let blessed = readme::replace(&document, &block).expect("it has the markers");
+        fs::write(&path, blessed).expect("it can be written");
     } else {
         readme::belongs(&document, &recorded).expect("run ci/readme");
     }
@@ -92,7 +99,7 @@ fn figures(folder: &Path) -> BTreeMap<String, String> {
 #[test]
 fn every_scenario_and_every_figure_is_in_the_gallery() {
     let gallery = root().join("plots/gallery");
-    let text = fs::read_to_string(gallery.join("README.md")).expect("the gallery's README");
+    let text = fs::read_to_string(root().join(GALLERY)).expect("the gallery's README");
     for name in figures(&gallery).keys() {
         let link = format!("({name})");
         assert!(
