@@ -43,7 +43,7 @@ use crate::properties::Properties;
 /// assert_eq!(device.detach(&mut registration), Ok(7));
 /// ```
 ///
-/// The package `refused` has each of them, beside a twin that compiles.
+/// The package `compile-fail` has each of them, beside a twin that compiles.
 pub trait DeviceRef: Sized + Send + Sync {
     /// What detach takes away.
     ///

@@ -55,7 +55,7 @@ use crossbeam_epoch::{Atomic, Collector, Guard as Pin, LocalHandle, Shared};
 
 use crate::points::{Point, Points, Undisturbed};
 use crate::primitive::attachment::{Attachment, Tenure};
-use crate::primitive::learnt::Learnt;
+use crate::primitive::once_box::OnceBox;
 use crate::primitive::parcel::{self, Delivery, Parcel};
 use crate::primitive::patience::Patience;
 use crate::primitive::sync::lock;
@@ -66,8 +66,8 @@ use crate::{
 };
 
 fn collector() -> &'static Collector {
-    static COLLECTOR: Learnt<Collector> = Learnt::new();
-    COLLECTOR.get_or_learn(Collector::new)
+    static COLLECTOR: OnceBox<Collector> = OnceBox::new();
+    COLLECTOR.get_or_init(Collector::new)
 }
 
 /// A device in epochs; see the [module](self).

@@ -26,19 +26,12 @@
 //! [`Row::ratio_rests_on_disturbed`] says so, or
 //! [`CostSummary::to_calm_rests_on_disturbed`]. Records of version 1, whose
 //! figures mix disturbed samples with others, are judged in the same way.
-//!
-//! # Workers that sleep
-//!
-//! A heavy fence interrupts the CPUs on which threads of the process run, and
-//! skips those that are idle. A detach whose late arrivals have gone to sleep is
-//! therefore cheaper than the same fence under busy workers, and pays for waking
-//! them. Two rows are fit to be compared all the same, but their reader must
-//! know: [`sleeps_differ`] tells wherever rows are held against each other.
 
 mod pool;
+mod sleeps;
 mod spread;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +41,7 @@ use crate::record::{Detach, Estimate, Latency, Measurement, Noise};
 use crate::stats::{self, Ratio, StatsError};
 
 use pool::{Pool, Used};
+pub use sleeps::{WHY_SLEEPS_MATTER, sleeps_differ};
 pub use spread::Spread;
 
 /// The strategy that others are compared with, unless another is named.
@@ -139,25 +133,6 @@ pub struct Row {
     pub detach: Option<DetachSummary>,
     /// The durations of single visits, if they were measured.
     pub visits: Option<VisitsSummary>,
-}
-
-impl Row {
-    /// Whether workers slept in most detaches, where that is known.
-    pub fn workers_slept(&self) -> Option<bool> {
-        self.worker_sleeps.map(|sleeps| sleeps >= 0.5)
-    }
-}
-
-/// Why it matters that [`sleeps_differ`].
-pub const WHY_SLEEPS_MATTER: &str =
-    "a heavy fence skips a CPU that is idle because its thread sleeps";
-
-/// Whether workers slept in most detaches of some of these rows, and not of
-/// others.
-pub fn sleeps_differ<'r>(rows: impl IntoIterator<Item = &'r Row>) -> bool {
-    let known = rows.into_iter().filter_map(Row::workers_slept);
-    let known: BTreeSet<bool> = known.collect();
-    known.len() > 1
 }
 
 /// The cost of acquire plus release, pooled.
@@ -326,15 +301,6 @@ impl Summary {
     pub fn get(&self, key: &Key) -> Option<&Row> {
         let found = self.rows.binary_search_by(|row| row.key.cmp(key));
         found.ok().map(|index| &self.rows[index])
-    }
-
-    /// Whether [`sleeps_differ`] between a row and that of the baseline.
-    pub fn sleeps_differ_from_baseline(&self, row: &Row) -> bool {
-        let baseline = self.get(&Key {
-            strategy: self.baseline.clone(),
-            ..row.key.clone()
-        });
-        sleeps_differ(baseline.into_iter().chain([row]))
     }
 
     /// The row of a strategy in a scenario with so many workers; where there

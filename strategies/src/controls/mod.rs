@@ -16,6 +16,14 @@
 /// The methods that a control leaves to the strategy in its `device`.
 macro_rules! inherit {
     ($strategy:ty, $($method:ident),+) => { $(inherit!(@$method $strategy);)+ };
+    (@properties $strategy:ty) => {
+        const PROPERTIES: Properties = Properties {
+            id: CONTROL.id,
+            summary: CONTROL.wrong,
+            origin: CONTROL.origin,
+            ..<$strategy>::PROPERTIES
+        };
+    };
     (@supported $strategy:ty) => {
         fn supported() -> Result<(), Unsupported> {
             <$strategy>::supported()

@@ -42,14 +42,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for PollForgets<S, P>
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
 
-    const PROPERTIES: Properties = Properties {
-        id: CONTROL.id,
-        summary: CONTROL.wrong,
-        origin: CONTROL.origin,
-        ..dying_xcall::Device::<()>::PROPERTIES
-    };
-
-    inherit!(dying_xcall::Device<S, P>, register, attach, acquire, detach, safe_point, offline);
+    inherit!(dying_xcall::Device<S, P>, properties, register, attach, acquire, detach, safe_point, offline);
 
     fn detach_timeout(
         &self,

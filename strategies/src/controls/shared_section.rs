@@ -50,14 +50,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for SharedSection<S, 
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
 
-    const PROPERTIES: Properties = Properties {
-        id: CONTROL.id,
-        summary: CONTROL.wrong,
-        origin: CONTROL.origin,
-        ..dying_membarrier::Device::<()>::PROPERTIES
-    };
-
-    inherit!(dying_membarrier::Device<S, P>, supported, attach);
+    inherit!(dying_membarrier::Device<S, P>, properties, supported, attach);
 
     fn register() -> Result<Registration, Unsupported> {
         let own = dying_membarrier::Device::<S, P>::register()?;

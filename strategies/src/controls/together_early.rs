@@ -41,16 +41,7 @@ impl<S: Copy + Send + Sync + 'static, P: Points> DeviceRef for TogetherEarly<S, 
     type Registration = Registration;
     type Guard<'g> = Guard<'g, S, P>;
 
-    const PROPERTIES: Properties = Properties {
-        id: CONTROL.id,
-        summary: CONTROL.wrong,
-        origin: CONTROL.origin,
-        ..dying_xcall::Device::<()>::PROPERTIES
-    };
-
-    inherit!(
-        dying_xcall::Device<S, P>,
-        register, attach, acquire, detach, detach_timeout, safe_point, offline
+    inherit!(dying_xcall::Device<S, P>, properties, register, attach, acquire, detach, detach_timeout, safe_point, offline
     );
 
     fn detach_all(

@@ -139,7 +139,7 @@ mod os {
     use std::io;
 
     use crate::Unsupported;
-    use crate::primitive::learnt::Learnt;
+    use crate::primitive::once_box::OnceBox;
 
     static FENCE: Command = Command::new(1 << 3, 1 << 4, "PRIVATE_EXPEDITED (Linux 4.14)");
 
@@ -149,7 +149,7 @@ mod os {
         command: libc::c_int,
         registration: libc::c_int,
         name: &'static str,
-        status: Learnt<Result<(), Unsupported>>,
+        status: OnceBox<Result<(), Unsupported>>,
     }
 
     impl Command {
@@ -162,13 +162,13 @@ mod os {
                 command,
                 registration,
                 name,
-                status: Learnt::new(),
+                status: OnceBox::new(),
             }
         }
 
         /// Whether the kernel offers it; registers on the first call.
         pub(in super::super) fn status(&'static self) -> Result<(), Unsupported> {
-            self.status.get_or_learn(|| self.register()).clone()
+            self.status.get_or_init(|| self.register()).clone()
         }
 
         fn register(&self) -> Result<(), Unsupported> {

@@ -10,13 +10,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::primitive::learnt::Learnt;
+use crate::primitive::once_box::OnceBox;
 
 /// How many CPUs a table needs room for: one more than the highest number of a
 /// CPU that may ever come online. Numbers may have gaps.
 pub fn possible_cpus() -> usize {
-    static POSSIBLE: Learnt<usize> = Learnt::new();
-    *POSSIBLE.get_or_learn(|| possible_at(Path::new("/sys/devices/system/cpu/possible")))
+    static POSSIBLE: OnceBox<usize> = OnceBox::new();
+    *POSSIBLE.get_or_init(|| possible_at(Path::new("/sys/devices/system/cpu/possible")))
 }
 
 fn possible_at(list: &Path) -> usize {

@@ -42,14 +42,14 @@ mod os {
     use super::super::fence::Command;
     use super::super::kernel;
     use crate::Unsupported;
-    use crate::primitive::learnt::Learnt;
+    use crate::primitive::once_box::OnceBox;
 
     static RESTART: Command = Command::new(1 << 7, 1 << 8, "PRIVATE_EXPEDITED_RSEQ (Linux 5.10)");
 
     pub(super) fn status() -> Result<(), Unsupported> {
-        static STATUS: Learnt<Result<(), Unsupported>> = Learnt::new();
+        static STATUS: OnceBox<Result<(), Unsupported>> = OnceBox::new();
         let ask = || RESTART.status().and_then(|()| kernel::restarts_when_told());
-        STATUS.get_or_learn(ask).clone()
+        STATUS.get_or_init(ask).clone()
     }
 
     pub(super) fn restart() {

@@ -8,7 +8,7 @@ pub(crate) mod area;
 pub(crate) mod attachment;
 pub(crate) mod bell;
 pub(crate) mod futex;
-pub(crate) mod learnt;
+pub(crate) mod once_box;
 #[cfg_attr(loom, allow(dead_code))]
 pub(crate) mod parcel;
 pub(crate) mod patience;

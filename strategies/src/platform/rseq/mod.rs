@@ -91,7 +91,7 @@ mod os {
     use super::{ATTEMPTS, NotCounted};
     use crate::Unsupported;
     use crate::platform::{kernel, possible_cpus};
-    use crate::primitive::learnt::Learnt;
+    use crate::primitive::once_box::OnceBox;
 
     // Pointers of 32 bits (x32, aarch64 ILP32) lie elsewhere in the descriptor
     // and leave the upper half of their registers undefined.
@@ -111,8 +111,8 @@ mod os {
     impl Rseq {
         /// The proof, if it can be had.
         pub(crate) fn get() -> Result<Self, Unsupported> {
-            static RSEQ: Learnt<Result<Rseq, Unsupported>> = Learnt::new();
-            RSEQ.get_or_learn(|| {
+            static RSEQ: OnceBox<Result<Rseq, Unsupported>> = OnceBox::new();
+            RSEQ.get_or_init(|| {
                 kernel::restarts_on_preemption()?;
                 Ok(Rseq {
                     area: area()?,
